@@ -1,1 +1,59 @@
-"""Placeholder."""
+"""The `gitsync` command. Belongs here: arguments, calls to a server, and how answers look in a terminal.
+
+Does not belong here: what the answers mean. Modules of commands import what they need inside their functions, so that
+`gitsync version` and completion start fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from gitsync.cli import describe, get, history, keys, lab, serve, sync, validate, verify, version
+from gitsync.cli.failure import ExitCode, report
+
+app = typer.Typer(
+    name="gitsync",
+    help="A Git repository as the control plane of a fleet of OpenTelemetry agents.",
+    epilog="Exit codes: 0 fine, 1 differences or invalid, 2 could not run, 3 timed out.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.add_typer(get.app, name="get")
+app.add_typer(describe.app, name="describe")
+app.add_typer(describe.explain_app, name="explain")
+app.command("sync")(sync.sync)
+app.command("history")(history.history)
+app.command("validate")(validate.validate)
+app.command("verify")(verify.verify)
+app.add_typer(keys.app, name="keys")
+app.command("lab")(lab.lab)
+app.command("version")(version.version)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line.
+
+    Returns:
+        The exit code; what went wrong is one line on standard error, and a hint.
+    """
+    try:
+        result = app(list(arguments) or ["--help"], prog_name="gitsync", standalone_mode=False)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (`head`, a pager) has gone; that is its right.
+        sys.stderr.close()
+        return 0
+    except Exception as error:  # noqa: BLE001  # the last place: `report` raises again what nobody raised on purpose
+        return report(error)
+    return result if isinstance(result, int) else ExitCode.FINE
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""`gitsync describe` and `gitsync explain`: everything about one thing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gitsync.cli.get import target_name
+from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server, Source
+from gitsync.cli.table import Row, cell, clean, moment, short_digest, show_document, show_facts, show_rows, show_section
+
+if TYPE_CHECKING:
+    from gitsync.cli.client import Client, Json
+
+app = typer.Typer(help="Everything about one agent, commit or target.", rich_markup_mode=None)
+explain_app = typer.Typer(help="Why an agent has what it has.", rich_markup_mode=None)
+AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="Instance uid, or its host or instance name.")]
+
+
+@app.command("agent")
+def agent(
+    agent: AgentArgument, server: Server = DEFAULT_SERVER, data_dir: DataDir = None, output: Output = Format.TABLE
+) -> None:
+    """One agent: what it should have, why, how far it is, its health and its attempts."""
+    from gitsync.cli.client import Client
+
+    with Client(server, data_dir) as client:
+        document = client.get(f"/agents/{find_agent(client, agent)}")
+    if _is_document(output):
+        show_document(document, output)
+        return
+    show_facts(_agent_facts(document))
+    show_section("Why")
+    for step in [document["reasonText"], *document["steps"]]:
+        typer.echo(f"  {clean(step)}")
+    show_section("Labels")
+    for rank, labels in document["labelsByRank"].items():
+        for key, value in labels.items():
+            typer.echo(f"  {clean(key)}={clean(value)}" + ("" if rank == "reported" else f"  ({rank})"))
+    if document["health"] is not None:
+        show_section("Health")
+        _show_health("agent", document["health"], "  ")
+    show_section("Attempts")
+    _show_attempts(document["attempts"])
+
+
+@app.command("commit")
+def commit(
+    commit: Annotated[str, typer.Argument(metavar="COMMIT", help="Its id, or the first digits of it.")],
+    server: Server = DEFAULT_SERVER,
+    data_dir: DataDir = None,
+    source: Source = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """One commit: its verdict, every file's verdict, and what is wrong where."""
+    from gitsync.cli.client import Client, path_of
+
+    with Client(server, data_dir) as client:
+        document = client.get(f"/commits/{path_of(commit)}", source=source)
+    if _is_document(output):
+        show_document(document, output)
+        return
+    facts: dict[str, object] = {
+        "Commit": document["id"],
+        "Source": document["source"],
+        "Author": document["author"],
+        "Date": moment(document["authoredAt"]),
+        "Subject": document["subject"],
+        "Signed by": document["signer"],
+        "Seen": moment(document["seenAt"]),
+        "Verdict": document["verdict"],
+        "In effect": document["inEffect"],
+    }
+    show_facts(facts | ({"Refused": document["error"]} if document["error"] else {}))
+    show_section("Files")
+    for one in document["files"]:
+        counts = [f"{one[kind]} {kind}" for kind in ("errors", "warnings") if one[kind]]
+        typer.echo(f"  {one['verdict']:<8} {clean(one['path'])}" + (f"  ({', '.join(counts)})" if counts else ""))
+    if document["diagnostics"]:
+        show_section("Diagnostics")
+    for one in document["diagnostics"]:
+        where = ":".join(str(part) for part in (one["path"] or "(commit)", one["line"], one["column"]) if part)
+        typer.echo(f"  {clean(where)}: {one['severity']} {one['code']}: {clean(one['message'])}")
+        if one["hint"]:
+            typer.echo(f"      hint: {clean(one['hint'])}")
+
+
+@app.command("target")
+def target(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Its path, or SOURCE:PATH.")],
+    server: Server = DEFAULT_SERVER,
+    data_dir: DataDir = None,
+    source: Source = None,
+    config: Annotated[
+        bool, typer.Option("--config", help="Also the configuration, and where each value was written.")
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """One target: whom it selects, what it gives, and what happened to it."""
+    from gitsync.cli.client import Client, path_of
+
+    with Client(server, data_dir) as client:
+        document = client.get(f"/targets/{path_of(target)}", source=source, payload=str(config).lower())
+    if _is_document(output):
+        show_document(document, output)
+        return
+    show_facts(_target_facts(document))
+    show_section("History")
+    for one in document["history"]:
+        after = one["after"] or {}
+        commit = (after.get("commit") or "")[:10] or short_digest(after.get("version")) or "-"
+        subject = after.get("subject") or one["reason"]
+        typer.echo(clean(f"  {moment(one['at'])}  {one['cause']:<8}  {commit:<12}  {subject}  by {one['actor']}"))
+    if config:
+        _show_payload(document["payload"])
+
+
+@explain_app.command("agent")
+def explain_agent(
+    agent: AgentArgument, server: Server = DEFAULT_SERVER, data_dir: DataDir = None, output: Output = Format.TABLE
+) -> None:
+    """Why an agent has what it has, step by step."""
+    from gitsync.cli.client import Client
+
+    with Client(server, data_dir) as client:
+        document = client.get(f"/agents/{find_agent(client, agent)}/why")
+    if _is_document(output):
+        show_document(document, output)
+        return
+    typer.echo(clean(document["text"]))
+    for step in document["steps"]:
+        typer.echo(f"  {clean(step)}")
+
+
+def find_agent(client: Client, text: str) -> str:
+    """The uid of the agent that the user means: a UUID, or a host name, instance id or service name.
+
+    Raises:
+        SettingsError: no agent, or several, have that name.
+    """
+    from gitsync.errors import SettingsError
+
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        pass
+    for key in ("host.name", "service.instance.id", "service.name"):
+        found = client.get("/agents", selector=f"{key} in ({text})", limit=10)["items"]
+        if len(found) == 1:
+            return str(found[0]["uid"])
+        if found:
+            uids = ", ".join(one["uid"] for one in found)
+            raise SettingsError(f"several agents have {key}={text}", code="agent.ambiguous", hint=f"say which: {uids}")
+    raise SettingsError(f"no agent is called {text!r}", code="agent.unknown", hint="gitsync get agents lists them")
+
+
+def _is_document(output: Format) -> bool:
+    return output in (Format.JSON, Format.YAML)
+
+
+def _agent_facts(one: Row) -> Mapping[str, object]:
+    online = f"yes, {one['transport']} from {one['remoteAddr']}" if one["connected"] else "no"
+    return {
+        "Name": one["name"],
+        "UID": one["uid"],
+        "Target": target_name(one),
+        "Commit": one["commit"],
+        "Revision": one["revision"],
+        "State": one["state"],
+        "Reason": one["reason"],
+        "Healthy": one["healthy"],
+        "Error": one["error"],
+        "Flag": one["flag"],
+        "Connected": online,
+        "Last seen": moment(one["lastSeenAt"]),
+        "Wanted": one["configHash"],
+        "Runs": one["runs"],
+        "Last good": one["lastGood"],
+        "Failed here": ", ".join(one["failed"]),
+        "Contains what was sent": one["containsWhatWasSent"],
+        "Version": one["serviceVersion"],
+        "Capabilities": ", ".join(one["capabilities"]),
+    }
+
+
+def _target_facts(one: Row) -> Mapping[str, object]:
+    counts = ", ".join(f"{count} {state}" for state, count in one["agents"].items() if count)
+    return {
+        "Target": one["path"],
+        "Source": one["source"],
+        "Selector": one["selector"],
+        "Agent type": one["agentType"],
+        "Priority": one["priority"],
+        "Commit": one["commit"],
+        "Revision": one["revision"],
+        "Phase": one["phase"],
+        "Suspended": one["suspended"],
+        "Config": one["configHash"],
+        "Agents": counts,
+    }
+
+
+def _show_health(name: str, health: Row, indent: str) -> None:
+    state = "healthy" if health["healthy"] else "unhealthy"
+    details = [text for text in (health["status"], health["lastError"]) if text]
+    typer.echo(f"{indent}{clean(name)}: {state}" + (f" ({clean(', '.join(details))})" if details else ""))
+    for child, one in health["components"].items():
+        _show_health(child, one, indent + "  ")
+
+
+def _show_attempts(attempts: list[Json]) -> None:
+    if not attempts:
+        typer.echo("  none")
+        return
+    rows = [
+        [
+            f"  {moment(one['offeredAt'])}",
+            cell(short_digest(one["configHash"])),
+            cell(one["revision"]),
+            cell(one["state"]),
+            cell(one["tries"]),
+            cell(one["error"]),
+        ]
+        for one in attempts
+    ]
+    show_rows(["  OFFERED", "CONFIG", "REVISION", "STATE", "TRIES", "ERROR"], rows)
+
+
+def _show_payload(payload: Any) -> None:
+    if payload is None:
+        show_section("Config")
+        typer.echo("  none")
+        return
+    for one in payload["objects"]:
+        show_section(f"Config {clean(one['name'])} ({clean(one['contentType'])}, {one['size']} bytes)")
+        for line in (one["text"] or "(not text)").splitlines():
+            typer.echo(clean(line.expandtabs(4)))
+    if payload["provenance"]:
+        show_section("Where each value was written")
+        show_rows(
+            None, [[clean(key), f"{clean(at['path'])}:{at['line']}"] for key, at in payload["provenance"].items()]
+        )

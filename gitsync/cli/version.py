@@ -1,0 +1,22 @@
+"""`gitsync version`."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version as installed
+from typing import Annotated
+
+import typer
+
+
+def version(
+    output: Annotated[str, typer.Option("--output", "-o", help="text or json.", metavar="text|json")] = "text",
+) -> None:
+    """The version of gitsync, and of the Python that runs it."""
+    own = installed("gitsync-opamp")
+    if output == "json":
+        document = {"apiVersion": "gitsync/v1", "kind": "Version", "gitsync": own, "python": platform.python_version()}
+        typer.echo(json.dumps(document))
+    else:
+        typer.echo(f"gitsync {own} (Python {platform.python_version()})")

@@ -1,0 +1,680 @@
+"""`Agents`: the agents of this process, their messages in and their offers out.
+
+Everything on the path of a message is synchronous and touches one agent. What needs I/O (stored rows, payloads that
+are not in memory, judging effective configurations) is queued by uid and done by the tasks of `run`.
+
+Rules
+- An agent is answered at once, and offered something only after its stored row was loaded: a failure that another
+  process saw must not be repeated.
+- An agent is decided about when it changed, or when what is desired changed; never because a heartbeat came.
+- Of two links of one agent the newer one wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gitsync.bundle.version import Payload, canonical_json
+from gitsync.control.meters import Meters
+from gitsync.control.ports import AgentJournal, AgentLink, Clock, Random, Store
+from gitsync.control.published import Published, check_payloads
+from gitsync.control.records import AgentRecord
+from gitsync.errors import GitsyncError, ProtocolError, TrustError, Unavailable
+from gitsync.fleet.agent import Agent, AttemptState
+from gitsync.fleet.assign import Assignment, Kind, Reason, assign
+from gitsync.fleet.effective import contains
+from gitsync.fleet.observe import (
+    AnswerOverdue,
+    Assigned,
+    EffectiveJudged,
+    Observed,
+    Offered,
+    Reconnected,
+    effective_digest,
+    observe,
+)
+from gitsync.fleet.progress import SyncState, progress
+from gitsync.ids import AgentUid, ConfigHash, TargetId, show_digest, show_uid
+from gitsync.opamp import messages
+from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE, ErrorType, ServerCapability
+from gitsync.opamp.offers import SharedOffer, build_remote_config, custom_message_tail
+from gitsync.opamp.session import Session, Step
+from gitsync.opamp.wire import error_reply, parse_agent_message
+
+log = logging.getLogger("gitsync.agents")
+
+CAPABILITIES = (
+    ServerCapability.ACCEPTS_STATUS | ServerCapability.OFFERS_REMOTE_CONFIG | ServerCapability.ACCEPTS_EFFECTIVE_CONFIG
+)
+BACKLOG_LIMIT = 256
+EFFECTIVE = "effective"
+COMPONENTS = "components"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """How patient the server is with agents.
+
+    Attributes:
+        answer_timeout: an offer without any answer for this long counts as not answered.
+        silence: an agent silent for this long (or three of its intervals, if longer) is taken for gone.
+        check_interval: how often silent agents and overdue answers are looked for.
+        slice_seconds: how long a re-assignment of the whole fleet may hold the loop at a time.
+    """
+
+    replica_id: str
+    answer_timeout: timedelta = timedelta(minutes=2)
+    silence: timedelta = timedelta(minutes=2)
+    check_interval: timedelta = timedelta(seconds=30)
+    slice_seconds: float = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class ConnectedAgent:
+    """One agent that this process serves.
+
+    Attributes:
+        backlog: what it said before its stored row was loaded; None afterwards.
+        generation: of what was desired when it was last decided about; -1 never.
+        last_seen: monotonic seconds.
+    """
+
+    agent: Agent
+    session: Session
+    link: AgentLink | None
+    transport: str
+    remote_addr: str
+    conn_epoch: int
+    connected_at: datetime
+    last_seen: float
+    connected: bool = True
+    backlog: list[tuple[Observed, datetime]] | None = field(default_factory=list)
+    assignment: Assignment | None = None
+    generation: int = -1
+    state: SyncState = SyncState.PENDING
+    effective: Mapping[str, messages.EffectiveObject] | None = None
+
+
+class Agents:
+    """All agents of this process (the port `AgentHandler`)."""
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        store: Store,
+        journal: AgentJournal,
+        meters: Meters,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._options = options
+        self._store = store
+        self._journal = journal
+        self._meters = meters
+        self._clock = clock
+        self._random = random
+        self._agents: dict[AgentUid, ConnectedAgent] = {}
+        self._links: dict[AgentLink, set[AgentUid]] = {}
+        self._published = Published()
+        self._payloads: dict[ConfigHash, SharedOffer] = {}
+        self._verdicts: dict[tuple[ConfigHash, bytes], bool] = {}
+        self._components_known: set[bytes] = set()
+        self._generation = 0
+        self._published_at = 0.0
+        self._to_load: dict[AgentUid, None] = {}
+        self._to_fetch: dict[ConfigHash, set[AgentUid]] = {}
+        self._to_judge: dict[AgentUid, None] = {}
+        self._to_open: dict[AgentUid, None] = {}
+        self._work = asyncio.Event()
+        self._busy = 0
+        self._redecide = asyncio.Event()
+
+    # ── What others ask ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def published(self) -> Published:
+        """What is in effect here."""
+        return self._published
+
+    def get(self, uid: AgentUid) -> ConnectedAgent | None:
+        """The live agent; None when this process does not serve it."""
+        return self._agents.get(uid)
+
+    def connected_count(self) -> int:
+        """Agents that are connected to this process now."""
+        return sum(1 for one in self._agents.values() if one.connected)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued: no rows, payloads, verdicts or decisions are owed to anybody."""
+        queues = (self._to_load, self._to_fetch, self._to_judge)
+        return not any(queues) and not self._work.is_set() and not self._redecide.is_set() and not self._busy
+
+    def counts(self) -> dict[tuple[TargetId | None, SyncState], int]:
+        """Live agents by target and state."""
+        counts: dict[tuple[TargetId | None, SyncState], int] = {}
+        for one in self._agents.values():
+            target = None if one.assignment is None else one.assignment.target
+            key = (target, one.state)
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    # ── AgentHandler ────────────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, link: AgentLink) -> None:
+        """A socket is ready, or a POST has begun."""
+        self._links[link] = set()
+        if link.transport == "websocket":
+            log.info("Agent connected: %s", link.remote_addr)
+
+    def closed(self, link: AgentLink) -> None:
+        """The socket is gone, or the POST was answered."""
+        uids = self._links.pop(link, set())
+        if link.transport != "websocket":
+            for uid in uids:
+                agent = self._agents.get(uid)
+                if agent is not None and agent.link is link:
+                    agent.link = None
+            return
+        log.info("Agent disconnected: %s", link.remote_addr)
+        for uid in uids:
+            one = self._agents.get(uid)
+            if one is not None and one.link is link:
+                self._disconnected(one)
+
+    def receive(self, link: AgentLink, data: bytes) -> Sequence[bytes]:
+        """One message in, the parts of its answer out."""
+        began = self._clock.monotonic()
+        try:
+            message = parse_agent_message(data)
+            one = self._connect(AgentUid(message.instance_uid), link, began)
+            step = one.session.receive(message, began, polled=link.transport == "http")
+        except ProtocolError as error:
+            return self._refuse(data, error, began)
+        one.last_seen = began
+        if not step.events:
+            kind = "heartbeat"
+            parts: Sequence[bytes] = (step.reply,)
+            if one.generation != self._generation:
+                parts = self._answer(one, step)
+        else:
+            kind = self._apply(one, step)
+            parts = self._answer(one, step)
+        self._meters.message_seconds[kind].observe(self._clock.monotonic() - began)
+        return parts
+
+    def _refuse(self, data: bytes, error: ProtocolError, began: float) -> Sequence[bytes]:
+        self._meters.protocol_errors[error.code] += 1
+        reply = error_reply(b"", ErrorType.BAD_REQUEST, str(error))
+        self._meters.message_seconds["invalid"].observe(self._clock.monotonic() - began)
+        return (reply,)
+
+    # ── Links ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _connect(self, uid: AgentUid, link: AgentLink, now: float) -> ConnectedAgent:
+        one = self._agents.get(uid)
+        if one is not None and one.link is link:
+            return one
+        if one is None:
+            one = self._admit(uid, link, now)
+        else:
+            self._move(one, link, now)
+        self._links.setdefault(link, set()).add(uid)
+        return one
+
+    def _admit(self, uid: AgentUid, link: AgentLink, now: float) -> ConnectedAgent:
+        at = self._clock.now()
+        one = ConnectedAgent(
+            agent=Agent(uid),
+            session=Session(uid, server_capabilities=CAPABILITIES, server_custom=(ATTESTATION_CAPABILITY,)),
+            link=link,
+            transport=link.transport,
+            remote_addr=link.remote_addr,
+            conn_epoch=_microseconds(at),
+            connected_at=at,
+            last_seen=now,
+        )
+        self._agents[uid] = one
+        self._to_load[uid] = None
+        self._work.set()
+        if link.transport == "http":
+            log.info("Agent connected: %s", link.remote_addr)
+        return one
+
+    def _move(self, one: ConnectedAgent, link: AgentLink, now: float) -> None:
+        """The agent speaks on another link than before."""
+        before, one.link = one.link, link
+        if before is not None and before.transport == "websocket":
+            self._links.get(before, set()).discard(one.agent.uid)
+            if before.is_open and not self._links.get(before):
+                before.close(1001, "this agent has a newer connection")
+        one.remote_addr = link.remote_addr
+        is_new_connection = link.transport == "websocket" or one.transport != "http" or not one.connected
+        one.transport = link.transport
+        if not is_new_connection:
+            return
+        at = self._clock.now()
+        one.session.reconnected(now)
+        one.connected = True
+        one.connected_at = at
+        one.conn_epoch = max(one.conn_epoch + 1, _microseconds(at))
+        self._see(one, Reconnected(), at)
+        self._note(one)
+        if link.transport == "http":
+            log.info("Agent connected: %s", link.remote_addr)
+
+    def _disconnected(self, one: ConnectedAgent) -> None:
+        one.link = None
+        one.connected = False
+        self._note(one)
+
+    # ── Messages ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _apply(self, one: ConnectedAgent, step: Step) -> str:
+        """Folds what a message said into the agent; what kind of message it was, for the metrics."""
+        at = self._clock.now()
+        kind = "status"
+        for event in step.events:
+            match event:
+                case messages.Described():
+                    kind = "full"
+                case messages.Disconnected():
+                    kind = "disconnect"
+                    log.info("Agent disconnected: %s", one.remote_addr)
+                    one.connected = False
+                case messages.EffectiveReported(objects):
+                    one.effective = objects
+                    self._keep_effective(event)
+                case messages.ComponentsReported():
+                    self._take_components(one, event)
+                case messages.Renamed(old, new):
+                    self._renamed(one, old, new)
+                case messages.UidRequested():
+                    self._give_uid(one)
+                case messages.ConfigStatusReported():
+                    self._log_status(one, event)
+                case _:
+                    pass
+            self._see(one, event, at)
+        self._note(one)
+        return kind
+
+    def _see(self, one: ConnectedAgent, event: Observed, at: datetime) -> None:
+        if one.backlog is not None and len(one.backlog) < BACKLOG_LIMIT:
+            one.backlog.append((event, at))
+        one.agent = observe(one.agent, event, at)
+
+    def _answer(self, one: ConnectedAgent, step: Step) -> Sequence[bytes]:
+        """The reply to a message, with an offer in the same message when there is one to make."""
+        if not one.connected:
+            return (step.reply,)
+        if step.deadline is not None:
+            self._to_open[one.agent.uid] = None
+            self._work.set()
+        offer = self._decide(one)
+        return (step.reply, *offer) if offer else (step.reply,)
+
+    def _log_status(self, one: ConnectedAgent, event: messages.ConfigStatusReported) -> None:
+        if event.status is messages.ConfigStatus.UNSET:
+            return
+        reported = one.agent.reported
+        if reported is not None and (reported.digest, reported.status) == (event.config_hash, event.status):
+            return
+        name = event.status.name.lower()
+        self._meters.config_updates[name] += 1
+        if event.status is messages.ConfigStatus.FAILED:
+            log.warning(
+                "agent %s: %s FAILED: %s",
+                show_uid(one.agent.uid),
+                show_digest(event.config_hash),
+                event.error,
+            )
+        else:
+            log.debug("agent %s: %s %s", show_uid(one.agent.uid), show_digest(event.config_hash), name)
+
+    def _keep_effective(self, event: messages.EffectiveReported) -> None:
+        body = b"".join(one.body for _, one in sorted(event.objects.items()))
+        self._journal.note_blob(effective_digest(event), EFFECTIVE, body)
+
+    def _take_components(self, one: ConnectedAgent, event: messages.ComponentsReported) -> None:
+        if event.components is not None:
+            self._components_known.add(event.hash)
+            self._journal.note_blob(event.hash, COMPONENTS, _components_body(event.components))
+        elif event.hash not in self._components_known:
+            one.session.request_components()
+
+    def _renamed(self, one: ConnectedAgent, old: AgentUid, new: AgentUid) -> None:
+        self._agents.pop(old, None)
+        self._agents[new] = one
+        if one.link is not None and one.link in self._links:
+            self._links[one.link].discard(old)
+            self._links[one.link].add(new)
+
+    def _give_uid(self, one: ConnectedAgent) -> None:
+        new = self._random.uuid7(self._clock.now())
+        step = one.session.rename(new)
+        self._agents[new] = one
+        if one.link is not None and one.link.is_open:
+            one.link.send((step.reply,))
+
+    # ── Decisions ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def set_published(self, published: Published) -> None:
+        """Puts a new desired state in effect; every agent is decided about again, in slices."""
+        self._published = published
+        self._payloads = {
+            digest: self._payloads.get(digest) or _shared(published, digest) for digest in published.payloads
+        }
+        self._generation += 1
+        self._published_at = self._clock.monotonic()
+        self._redecide.set()
+
+    def _decide(self, one: ConnectedAgent) -> tuple[bytes, ...]:
+        """Decides about one agent; the tail of an offer to append to a reply, or nothing."""
+        assignment = assign(one.agent, self._published.desired)
+        one.assignment = assignment
+        one.generation = self._generation
+        before = (one.agent, one.state)
+        if one.backlog is None:
+            at = self._clock.now()
+            if assignment.target is not None:
+                flag = assignment.flag or (one.agent.flag if one.agent.flag == "failed-after-proof" else None)
+                one.agent = observe(one.agent, Assigned(assignment.target, assignment.wanted, flag), at)
+            tail = self._offer(one, assignment, at) if assignment.kind is Kind.OFFER else ()
+        else:
+            tail = ()
+        one.state = progress(one.agent, assignment)
+        self._queue_judgement(one)
+        if (one.agent, one.state) != before:
+            self._note(one)
+        return tail
+
+    def _offer(self, one: ConnectedAgent, assignment: Assignment, at: datetime) -> tuple[bytes, ...]:
+        digest = assignment.digest
+        if digest is None or not one.session.offers_open or not one.connected:
+            return ()
+        shared = self._payloads.get(digest)
+        if shared is None:
+            self._to_fetch.setdefault(digest, set()).add(one.agent.uid)
+            self._work.set()
+            return ()
+        tail: tuple[bytes, ...] = (shared.tail,)
+        if ATTESTATION_CAPABILITY in one.session.custom_capabilities:
+            envelope = None
+            if assignment.target is not None:
+                envelope = self._published.statements.get((assignment.target, digest))
+            if envelope is None:
+                return ()  # an agent that verifies is never given what it could not verify
+            tail = (*tail, custom_message_tail(ATTESTATION_CAPABILITY, STATEMENT_TYPE, envelope.as_json()))
+        source = assignment.target.source if assignment.target is not None else None
+        revision = self._published.revision(source) if source is not None else 0
+        one.agent = observe(one.agent, Offered(digest, revision), at)
+        self._meters.config_updates["offered"] += 1
+        if self._published_at:
+            self._meters.push_seconds.observe(self._clock.monotonic() - self._published_at)
+        return tail
+
+    def _push(self, one: ConnectedAgent) -> None:
+        """Decides about an agent outside of any message, and writes what comes of it."""
+        if one.transport == "http":
+            # What is desired is computed when the poll is answered; until then only the view is kept true.
+            one.generation = -1
+            if one.backlog is None:
+                one.assignment = assign(one.agent, self._published.desired)
+                state = progress(one.agent, one.assignment)
+                if state is not one.state:
+                    one.state = state
+                    self._note(one)
+            return
+        link = one.link
+        if link is None or not link.is_open:
+            return
+        tail = self._decide(one)
+        if tail:
+            link.send((one.session.head, *tail), is_config=True)
+
+    def _queue_judgement(self, one: ConnectedAgent) -> None:
+        agent = one.agent
+        if agent.contained is None and agent.effective is not None and agent.current is not None:
+            if one.effective is None:
+                return
+            self._to_judge[agent.uid] = None
+            self._work.set()
+
+    def _note(self, one: ConnectedAgent) -> None:
+        """Hands the newest facts to the journal; nothing before the stored row was loaded, it would be lost."""
+        if one.backlog is not None:
+            return
+        self._journal.note(self.record(one))
+
+    def record(self, one: ConnectedAgent) -> AgentRecord:
+        """The agent as it is stored and listed."""
+        agent = one.agent
+        attempt = agent.current
+        assignment = one.assignment
+        silent_for = max(self._clock.monotonic() - one.last_seen, 0.0)
+        return AgentRecord(
+            agent=agent,
+            replica_id=self._options.replica_id,
+            conn_epoch=one.conn_epoch,
+            connected=one.connected,
+            connected_at=one.connected_at,
+            last_seen_at=self._clock.now() - timedelta(seconds=silent_for),
+            transport=one.transport,
+            remote_addr=one.remote_addr,
+            state=one.state,
+            reason=str(assignment.reason if assignment is not None else Reason.NO_TARGET),
+            changed_at=attempt.changed_at if attempt is not None else one.connected_at,
+            healthy=agent.healthy,
+            error=agent.error if one.state is SyncState.FAILED else "",
+        )
+
+    # ── Tasks ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._work_loop(), name="agents-work")
+            tasks.create_task(self._redecide_loop(), name="agents-redecide")
+            tasks.create_task(self._watch_loop(), name="agents-watch")
+
+    async def _work_loop(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            self._busy += 1
+            try:
+                await self._load_rows()
+                await self._fetch_payloads()
+            except (Unavailable, TimeoutError) as error:
+                log.warning("agents are answered but offered nothing: %s", error)
+                await asyncio.sleep(1)
+                self._work.set()
+            await self._judge()
+            self._busy -= 1
+            await self._open_offers()
+
+    async def _load_rows(self) -> None:
+        while self._to_load:
+            uids = [uid for uid, _ in zip(self._to_load, range(1000), strict=False)]
+            async with asyncio.timeout(30):
+                rows = await self._journal.load_agents(uids)
+            for uid in uids:
+                self._to_load.pop(uid, None)
+                one = self._agents.get(uid)
+                if one is not None and one.backlog is not None:
+                    self._recall(one, rows.get(uid))
+            await asyncio.sleep(0)
+
+    def _recall(self, one: ConnectedAgent, row: AgentRecord | None) -> None:
+        """Puts what is stored below what the agent has said since it came."""
+        backlog, one.backlog = one.backlog or [], None
+        if row is not None:
+            one.conn_epoch = max(one.conn_epoch, row.conn_epoch + 1)
+            agent = observe(replace(row.agent, uid=one.agent.uid), Reconnected(), one.connected_at)
+            for event, at in backlog:
+                agent = observe(agent, event, at)
+            one.agent = agent
+        self._push(one)
+        self._note(one)
+
+    async def _fetch_payloads(self) -> None:
+        while self._to_fetch:
+            digest, uids = self._to_fetch.popitem()
+            try:
+                async with asyncio.timeout(30):
+                    found = await self._store.load_payloads([digest])
+                check_payloads(found.values())
+            except Unavailable:
+                self._to_fetch.setdefault(digest, set()).update(uids)
+                raise
+            except TrustError:
+                log.exception("a stored payload cannot be trusted; nobody is offered it")
+                continue
+            if digest not in found:
+                log.warning("payload %s is not kept any more; nobody is offered it", show_digest(digest))
+                continue
+            payload = found[digest]
+            self._payloads[digest] = build_remote_config(
+                [(each.name, each.content_type, each.role, each.body) for each in payload.objects], digest
+            )
+            self._push_to(uids)
+
+    def _push_to(self, uids: Iterable[AgentUid]) -> None:
+        for uid in uids:
+            one = self._agents.get(uid)
+            if one is not None:
+                self._push(one)
+
+    async def _judge(self) -> None:
+        """Whether effective configurations contain what was sent; off the loop, remembered by pair."""
+        while self._to_judge:
+            uid, _ = self._to_judge.popitem()
+            one = self._agents.get(uid)
+            if one is None or one.agent.current is None or one.agent.effective is None or one.effective is None:
+                continue
+            pair = (one.agent.current.digest, one.agent.effective)
+            verdict = self._verdicts.get(pair)
+            if verdict is None:
+                payload = self._published.payloads.get(pair[0])
+                if payload is None:
+                    found = await self._payload_or_none(pair[0])
+                    if found is None:
+                        continue
+                    payload = found
+                bodies = {name: each.body for name, each in one.effective.items()}
+                verdict = await asyncio.to_thread(contains, payload, bodies)
+                if len(self._verdicts) > 50_000:
+                    self._verdicts.clear()
+                self._verdicts[pair] = verdict
+            self._see(one, EffectiveJudged(pair[0], pair[1], verdict), self._clock.now())
+            self._push(one)
+            self._note(one)
+
+    async def _payload_or_none(self, digest: ConfigHash) -> Payload | None:
+        try:
+            return (await self._store.load_payloads([digest])).get(digest)
+        except GitsyncError:
+            return None
+
+    async def _open_offers(self) -> None:
+        """Opens offers to agents that sent one message and then nothing: the session's own deadline."""
+        while self._to_open:
+            now = self._clock.monotonic()
+            soonest: float | None = None
+            for uid in list(self._to_open):
+                one = self._agents.get(uid)
+                deadline = None if one is None else one.session.deadline
+                if one is None or deadline is None:
+                    del self._to_open[uid]
+                elif deadline <= now:
+                    del self._to_open[uid]
+                    self._tick(one, now)
+                else:
+                    soonest = deadline if soonest is None else min(soonest, deadline)
+            if soonest is None:
+                return
+            try:
+                async with asyncio.timeout(max(soonest - now, 0.01)):
+                    await self._work.wait()
+                return
+            except TimeoutError:
+                continue
+
+    def _tick(self, one: ConnectedAgent, now: float) -> None:
+        step = one.session.tick(now)
+        for event in step.events:
+            self._see(one, event, self._clock.now())
+        self._push(one)
+
+    async def _redecide_loop(self) -> None:
+        while True:
+            await self._redecide.wait()
+            self._redecide.clear()
+            self._busy += 1
+            generation = self._generation
+            began = self._clock.monotonic()
+            for one in list(self._agents.values()):
+                if one.generation != generation:
+                    self._push(one)
+                if self._clock.monotonic() - began > self._options.slice_seconds:
+                    await asyncio.sleep(0)
+                    began = self._clock.monotonic()
+                    if self._redecide.is_set():
+                        break
+            self._busy -= 1
+
+    async def _watch_loop(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.check_interval.total_seconds())
+            self.check()
+
+    def check(self) -> None:
+        """Looks for silent agents and for offers without an answer."""
+        now, at = self._clock.monotonic(), self._clock.now()
+        for uid, one in list(self._agents.items()):
+            attempt = one.agent.current
+            if (
+                attempt is not None
+                and attempt.state is AttemptState.OFFERED
+                and at - attempt.offered_at > self._options.answer_timeout
+            ):
+                self._meters.config_updates["no_answer"] += 1
+                self._see(one, AnswerOverdue(), at)
+                self._push(one)
+                self._note(one)
+            patience = max(self._options.silence.total_seconds(), 3 * one.session.heartbeat_seconds)
+            if now - one.last_seen > patience and (one.session.heartbeat_seconds or not one.connected):
+                self._gone(uid, one)
+
+    def _gone(self, uid: AgentUid, one: ConnectedAgent) -> None:
+        if one.connected:
+            self._meters.heartbeat_timeouts += 1
+            log.warning("heartbeat timeout: agent %s at %s", show_uid(uid), one.remote_addr)
+            if one.link is not None and one.link.is_open:
+                one.link.close(1001, "no heartbeat")
+        self._disconnected(one)
+        self._agents.pop(uid, None)
+
+
+def _microseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000)
+
+
+def _shared(published: Published, digest: ConfigHash) -> SharedOffer:
+    payload = published.payloads[digest]
+    return build_remote_config([(one.name, one.content_type, one.role, one.body) for one in payload.objects], digest)
+
+
+def _components_body(components: Mapping[str, messages.Component]) -> bytes:
+    def plain(one: messages.Component) -> dict[str, object]:
+        return {
+            "metadata": dict(one.metadata),
+            "members": {name: plain(each) for name, each in one.members.items()},
+        }
+
+    return canonical_json({name: plain(one) for name, one in components.items()})

@@ -1,0 +1,167 @@
+"""`Overview`: the running process as its web side sees it (the port `Service`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from gitsync.bundle.version import EMPTY_SLOT, Payload
+from gitsync.control.agents import Agents
+from gitsync.control.feed import Feed
+from gitsync.control.leader import Leadership
+from gitsync.control.meters import Meters
+from gitsync.control.ports import Clock, Store
+from gitsync.control.records import AgentRecord, AuditEntry
+from gitsync.control.service import (
+    Explanation,
+    Readiness,
+    SourceStatus,
+    SyncResult,
+    TargetStatus,
+)
+from gitsync.control.sync import SourceSync
+from gitsync.errors import Unavailable
+from gitsync.fleet.assign import assign
+from gitsync.fleet.progress import SyncState
+from gitsync.fleet.why import reason_text, steps
+from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId
+from gitsync.rollout.state import Phase
+
+log = logging.getLogger("gitsync.service")
+
+
+class Overview:
+    """Answers questions about this process, and passes on what people and webhooks ask for."""
+
+    def __init__(
+        self,
+        store: Store,
+        meters: Meters,
+        clock: Clock,
+        agents: Agents,
+        feed: Feed,
+        leadership: Leadership,
+        syncs: Mapping[SourceName, SourceSync],
+        root: bytes,
+    ) -> None:
+        self._store = store
+        self._meters = meters
+        self._clock = clock
+        self._agents = agents
+        self._feed = feed
+        self._leadership = leadership
+        self._syncs = syncs
+        self._root = root
+
+    @property
+    def store(self) -> Store:
+        """Everything that is kept."""
+        return self._store
+
+    @property
+    def meters(self) -> Meters:
+        """Everything that is counted."""
+        return self._meters
+
+    def sources(self) -> Sequence[SourceStatus]:
+        """All sources, by name."""
+        return [self._source(self._syncs[name]) for name in sorted(self._syncs)]
+
+    def _source(self, sync: SourceSync) -> SourceStatus:
+        release = self._agents.published.desired.releases.get(sync.name)
+        return SourceStatus(
+            record=sync.record,
+            published=None if release is None else release.head,
+            revision=None if release is None else release.revision,
+            last_result=str(sync.last.outcome) if sync.record.fetched_at or sync.record.error else "",
+        )
+
+    async def sync(self, source: SourceName, *, actor: str, wait: bool) -> SyncResult:
+        """Looks at the repository now, and writes an audit line."""
+        sync = self._syncs[source]
+        entry = AuditEntry(self._clock.now(), actor, "sync", f"source/{source}", "success")
+        await self._store.append_audit([entry])
+        if self._leadership.lease is None:
+            raise Unavailable("this server is not the leader now", code="leader.none", hint="try again in a moment")
+        if not wait:
+            sync.ring(actor=actor)
+            return SyncResult("started", sync.record.head)
+        return await sync.sync(actor=actor)
+
+    def ring(self, source: SourceName, announced: CommitId | None) -> None:
+        """A doorbell."""
+        sync = self._syncs.get(source)
+        if sync is not None:
+            sync.ring(announced, actor="webhook")
+
+    def targets(self) -> Sequence[TargetStatus]:
+        """Every target that exists now, by source and path."""
+        desired = self._agents.published.desired
+        counts: dict[TargetId, dict[SyncState, int]] = {}
+        for (counted, progress), number in self._agents.counts().items():
+            if counted is not None:
+                counts.setdefault(counted, {})[progress] = number
+        statuses: list[TargetStatus] = []
+        for target, state in sorted(desired.states.items()):
+            if state.stable is None:
+                continue
+            version = desired.versions[target, state.stable]
+            release = desired.releases[target.source]
+            statuses.append(
+                TargetStatus(
+                    id=target,
+                    selector="(no other target)" if version.selector is None else str(version.selector),
+                    agent_type=version.agent_type,
+                    priority=version.priority,
+                    version=version.digest,
+                    config_hash=version.slots.get(EMPTY_SLOT),
+                    commit=version.origin.id,
+                    revision=release.revision,
+                    counts=counts.get(target, {}),
+                    phase=Phase.SUCCEEDED if state.rollout is None else state.rollout.phase,
+                    suspended=state.suspended or version.suspend,
+                )
+            )
+        return statuses
+
+    def explain(self, uid: AgentUid, record: AgentRecord) -> Explanation:
+        """Why this agent has what it has."""
+        live = self._agents.get(uid)
+        agent = record.agent if live is None else live.agent
+        desired = self._agents.published.desired
+        assignment = assign(agent, desired)
+        version = None
+        if assignment.target is not None and assignment.version is not None:
+            version = desired.versions.get((assignment.target, assignment.version))
+        release = None if assignment.target is None else desired.releases.get(assignment.target.source)
+        return Explanation(
+            target=assignment.target,
+            reason=str(assignment.reason),
+            text=reason_text(agent, assignment),
+            steps=steps(agent, desired, assignment),
+            wanted=assignment.wanted,
+            commit=None if version is None else version.origin.id,
+            revision=None if release is None else release.revision,
+        )
+
+    def readiness(self) -> Readiness:
+        """Ready once a desired state (also an empty one) was loaded; trouble with Git does not turn agents away."""
+        checks = {
+            "desired-state": "ok" if self._feed.ready else "nothing loaded yet",
+            "store": self._feed.error or "ok",
+            "leader": "this server" if self._leadership.lease is not None else "another server, or nobody",
+        }
+        for name, sync in self._syncs.items():
+            checks[f"source-{name}"] = sync.record.error or ("ok" if sync.record.fetched_at else "not fetched yet")
+        return Readiness(self._feed.ready, checks)
+
+    def public_root(self) -> bytes:
+        """JSON of what verifiers trust."""
+        return self._root
+
+    async def payload(self, digest: ConfigHash) -> Payload | None:
+        """A payload with provenance where it is known."""
+        known = self._agents.published.payloads.get(digest)
+        if known is not None:
+            return known
+        return (await self._store.load_payloads([digest])).get(digest)

@@ -1,0 +1,175 @@
+"""`Service`: what the REST interface, the metrics and the webhooks may ask of the running process.
+
+Reads of what is kept go straight to `store`; this protocol has only what lives in memory or starts work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from gitsync.bundle.version import Payload
+from gitsync.control.meters import Meters
+from gitsync.control.ports import Store
+from gitsync.control.records import AgentRecord, SourceRecord, SyncState
+from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId, VersionDigest
+from gitsync.rollout.state import Phase
+
+SyncOutcome = Literal["noop", "published", "rejected", "refused", "error", "started"]
+"""What came of one sync.
+
+`refused`: the source is not what it must be (rewritten history); `rejected`: the commit has errors;
+`started`: nobody waited for the end.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """A source, its last sync, and what of it is in effect.
+
+    Attributes:
+        published: commit of the release in effect; None before the first one.
+        revision: of the release in effect; None before the first one.
+        last_result: outcome of the last sync, a word of `SyncOutcome`; "" before the first one.
+        suspended: whether new commits of it are left unpublished on purpose.
+    """
+
+    record: SourceRecord
+    published: CommitId | None = None
+    revision: int | None = None
+    last_result: str = ""
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What one sync did.
+
+    Attributes:
+        commit: newest commit of the source as this sync saw it; None when it could not be fetched.
+        revision: in effect after the sync; None when the source has published nothing.
+        error: why nothing was published, one sentence; "" otherwise.
+        errors: how many diagnostics of the commit are errors.
+    """
+
+    outcome: SyncOutcome
+    commit: CommitId | None = None
+    revision: int | None = None
+    error: str = ""
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One target as it is in effect now.
+
+    Attributes:
+        selector: text form; `(everything)` for the default target.
+        config_hash: the payload that its agents are given; None when it has several.
+        commit: where the version in effect first appeared.
+        counts: known agents by how far they are; states without agents may be missing.
+        phase: of its rollout; SUCCEEDED when none is under way.
+    """
+
+    id: TargetId
+    selector: str
+    agent_type: str
+    priority: int
+    version: VersionDigest
+    config_hash: ConfigHash | None
+    commit: CommitId
+    revision: int
+    counts: Mapping[SyncState, int] = field(default_factory=dict)
+    phase: Phase = Phase.SUCCEEDED
+    suspended: bool = False
+
+    @property
+    def path(self) -> str:
+        """Directory in the config tree."""
+        return self.id.path
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an agent has what it has, made on demand.
+
+    Attributes:
+        target: that it belongs to; None when no target selects it.
+        reason: a stable word (`fleet.assign.Reason`).
+        text: one sentence for people.
+        steps: the decision step by step.
+        wanted: payload that its target wants for it.
+        commit: where the version in effect for it first appeared.
+        revision: of the release in effect of its target's source.
+    """
+
+    target: TargetId | None
+    reason: str
+    text: str
+    steps: tuple[str, ...] = ()
+    wanted: ConfigHash | None = None
+    commit: CommitId | None = None
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process should get traffic.
+
+    Attributes:
+        checks: name to `ok`, or to what is wrong in a few words.
+    """
+
+    ready: bool
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+
+class Service(Protocol):
+    """The running process, as its web side sees it (`app` builds it)."""
+
+    @property
+    def store(self) -> Store:
+        """Everything that is kept."""
+
+    @property
+    def meters(self) -> Meters:
+        """Everything that is counted."""
+
+    def sources(self) -> Sequence[SourceStatus]:
+        """All sources, by name."""
+
+    async def sync(self, source: SourceName, *, actor: str, wait: bool) -> SyncResult:
+        """Looks at the repository now, and writes an audit line.
+
+        Args:
+            source: name of an existing source.
+            actor: who asked, for the audit log (`token:<id>`).
+            wait: False returns `started` at once; True returns what came of it.
+
+        Raises:
+            Unavailable: this process is not the leader, or it stops.
+            KeyError: there is no such source.
+        """
+
+    def ring(self, source: SourceName, announced: CommitId | None) -> None:
+        """A doorbell: something may be new, maybe this commit. Unknown sources are ignored; never raises."""
+
+    def targets(self) -> Sequence[TargetStatus]:
+        """Every target that exists now, by source and path."""
+
+    def explain(self, uid: AgentUid, record: AgentRecord) -> Explanation:
+        """Why this agent has what it has; `record` is used when the agent is not connected here."""
+
+    def readiness(self) -> Readiness:
+        """Whether this process is ready."""
+
+    def public_root(self) -> bytes:
+        """JSON of what verifiers trust: the public keys and the threshold."""
+
+    async def payload(self, digest: ConfigHash) -> Payload | None:
+        """A payload with provenance where it is known; None when there is none of this digest.
+
+        Raises:
+            Unavailable: the store is away.
+        """

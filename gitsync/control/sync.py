@@ -1,0 +1,299 @@
+"""`SourceSync`: one source from fetch to verdict to publication, again and again.
+
+A pass is `fetch, look, judge, publish`. Whoever wants one rings; rings that come while a pass runs make one more pass,
+and the newest head wins. A commit is judged once; a rejected one changes nothing but its own record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from gitsync.bundle.tree import Commit
+from gitsync.bundle.version import CompileResult
+from gitsync.control.leader import Leadership
+from gitsync.control.meters import Meters
+from gitsync.control.ports import Clock, Compiler, Random, Repository, Store
+from gitsync.control.publish import Publisher
+from gitsync.control.records import AuditEntry, CommitRecord, SourceRecord, Verdict
+from gitsync.control.service import SyncResult
+from gitsync.diagnostics import Diagnostic, Severity
+from gitsync.errors import Conflict, GitsyncError, SettingsError, Unavailable
+from gitsync.ids import CommitId, SourceName
+
+log = logging.getLogger("gitsync.sync")
+
+ANNOUNCED_TRIES = 6
+"""How often an announced commit that is not there yet is looked for again, 1 s, 2 s, 4 s, ... apart."""
+MAX_BACKOFF = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How a source is followed.
+
+    Attributes:
+        interval: between polls when all is well; each is up to 10 % longer, so that many servers spread out.
+        timeout: of one whole pass.
+    """
+
+    url: str
+    ref: str
+    interval: timedelta = timedelta(minutes=1)
+    timeout: timedelta = timedelta(minutes=10)
+    allow_rewrite: bool = False
+
+
+class SourceSync:
+    """Follows one source."""
+
+    def __init__(
+        self,
+        name: SourceName,
+        options: SyncOptions,
+        repository: Repository,
+        compiler: Compiler,
+        publisher: Publisher,
+        store: Store,
+        leadership: Leadership,
+        meters: Meters,
+        clock: Clock,
+        random: Random,
+        published: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self._options = options
+        self._repository = repository
+        self._compiler = compiler
+        self._publisher = publisher
+        self._store = store
+        self._leadership = leadership
+        self._meters = meters
+        self._clock = clock
+        self._random = random
+        self._published = published
+        self._bell = asyncio.Event()
+        self._actor = "system"
+        self._announced: CommitId | None = None
+        self._announced_tries = 0
+        self._failures = 0
+        self._verdict: SyncResult | None = None
+        self._is_open = False
+        self._waiters: list[asyncio.Future[SyncResult]] = []
+        self.record = SourceRecord(name, options.url, options.ref)
+        self.last = SyncResult("noop")
+
+    # ── What others call ────────────────────────────────────────────────────────────────────────────────────
+
+    def ring(self, announced: CommitId | None = None, *, actor: str = "system") -> None:
+        """Asks for a pass soon; `announced` is looked for again when it is not there yet."""
+        if announced is not None:
+            self._announced, self._announced_tries = announced, 0
+        self._actor = actor
+        self._bell.set()
+
+    async def sync(self, *, actor: str) -> SyncResult:
+        """Asks for a pass and waits for the one that begins after this call."""
+        waiter: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self.ring(actor=actor)
+        return await waiter
+
+    async def run(self) -> None:
+        """Follows the source until cancelled."""
+        stored = await self._stored_record()
+        if stored is not None:
+            self.record = replace(stored, url=self._options.url, ref=self._options.ref)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name=f"watch-{self.name}")
+            tasks.create_task(self._passes(), name=f"sync-{self.name}")
+
+    # ── Passes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _stored_record(self) -> SourceRecord | None:
+        try:
+            return await self._store.load_source(self.name)
+        except Unavailable:
+            return None
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._repository.watch()) as changes:
+                    async for _ in changes:
+                        self.ring()
+                return  # nothing to watch: not a local repository
+            except GitsyncError as error:
+                log.warning("source %s: watching failed, polling goes on: %s", self.name, error)
+                await asyncio.sleep(30)
+
+    async def _passes(self) -> None:
+        while True:
+            self._bell.clear()
+            waiters, self._waiters = self._waiters, []
+            actor, self._actor = self._actor, "system"
+            result = await self._pass(actor)
+            self.last = result
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(result)
+            try:
+                async with asyncio.timeout(self._pause().total_seconds()):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+
+    def _pause(self) -> timedelta:
+        """Until the next pass, when nobody rings."""
+        if self._announced is not None:
+            return timedelta(seconds=2.0 ** max(self._announced_tries - 1, 0))
+        seconds = self._options.interval.total_seconds()
+        if self._failures:
+            seconds = min(max(seconds, 1.0) * 2.0 ** min(self._failures - 1, 10), MAX_BACKOFF.total_seconds())
+        return timedelta(seconds=seconds * self._random.uniform(1.0, 1.1))
+
+    async def _pass(self, actor: str) -> SyncResult:
+        before = self._verdict
+        try:
+            async with asyncio.timeout(self._options.timeout.total_seconds()):
+                result = await self._sync_once(actor)
+        except (GitsyncError, TimeoutError) as error:
+            return await self._failed(error)
+        self._failures = 0
+        self._meters.source_ready[self.name] = True
+        self._meters.last_sync[self.name] = self._clock.now().timestamp()
+        published = result.outcome == "published"
+        if result is not before or result.outcome == "noop":
+            self._meters.syncs[self.name, "success" if published else str(result.outcome)] += 1
+        return result
+
+    async def _failed(self, error: BaseException) -> SyncResult:
+        self._failures += 1
+        text = str(error) or f"the sync took longer than {self._options.timeout}"
+        level = logging.ERROR if isinstance(error, SettingsError) or self._failures == 3 else logging.WARNING
+        if text != self.record.error:
+            log.log(level, "source %s: %s", self.name, text)
+        self._meters.syncs[self.name, "error"] += 1
+        self._meters.source_ready[self.name] = False
+        await self._save_source(replace(self.record, error=text))
+        return SyncResult("error", self.record.head, error=text)
+
+    async def _save_source(self, record: SourceRecord) -> None:
+        self.record = record
+        try:
+            await self._store.save_source(record)
+        except Unavailable as error:
+            log.warning("source %s: its state cannot be stored: %s", self.name, error)
+
+    async def _sync_once(self, actor: str) -> SyncResult:
+        await self._leadership.wait()
+        if not self._is_open:
+            await self._repository.open()
+            self._is_open = True
+        began = self._clock.monotonic()
+        announced = self._announced
+        fetched = await self._repository.fetch(announced)
+        self._meters.fetch_seconds.observe(self._clock.monotonic() - began)
+        self._take_announced(announced, found=fetched.found)
+        verdict = self._verdict if self._verdict is not None and self._verdict.commit == fetched.head else None
+        error = verdict.error if verdict is not None and verdict.outcome == "refused" else ""
+        await self._save_source(replace(self.record, head=fetched.head, fetched_at=self._clock.now(), error=error))
+        if verdict is not None:
+            # Judged before: a commit that was turned down stays so, and is not said again.
+            return verdict if verdict.outcome in ("rejected", "refused") else SyncResult("noop", fetched.head)
+        commit = await self._repository.load_commit(fetched.head)
+        log.info("source %s: commit %s %s", self.name, commit.id[:12], commit.subject)
+        refusal = await self._refusal(commit)
+        if refusal:
+            return await self._refuse(commit, refusal)
+        result = await self._compiler.compile(await self._repository.load_tree(commit.id))
+        return await self._conclude(commit, result, actor)
+
+    def _take_announced(self, announced: CommitId | None, *, found: bool) -> None:
+        """A webhook may be quicker than its forge: its commit is looked for again, a few times."""
+        if announced is None or announced != self._announced:
+            return
+        self._announced_tries += 1
+        if found:
+            self._announced = None
+        elif self._announced_tries >= ANNOUNCED_TRIES:
+            log.info("source %s: announced commit %s is not on %s", self.name, announced[:12], self._options.ref)
+            self._announced = None
+
+    # ── Verdicts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _refusal(self, commit: Commit) -> str:
+        """Why a commit may not be published whatever it contains; "" when it may."""
+        stored = await self._store.load_published(self.name)
+        if stored is None or self._options.allow_rewrite:
+            return ""
+        before = stored.pointer.head
+        if await self._repository.is_ancestor(before, commit.id):
+            return ""
+        return (
+            f"the history of {self._options.ref} was rewritten: {commit.id[:12]} does not descend from the "
+            f"published commit {before[:12]}; the last release keeps serving "
+            "(push a commit on top of it, or set allow_rewrite)"
+        )
+
+    async def _refuse(self, commit: Commit, refusal: str) -> SyncResult:
+        log.error("source %s: %s", self.name, refusal)
+        record = CommitRecord(self.name, commit, Verdict.REJECTED, (), (), self._clock.now(), refusal)
+        await self._store.save_commit(record)
+        await self._save_source(replace(self.record, error=refusal))
+        self._verdict = SyncResult("refused", commit.id, error=refusal, errors=1)
+        return self._verdict
+
+    async def _conclude(self, commit: Commit, result: CompileResult, actor: str) -> SyncResult:
+        errors = [one for one in result.diagnostics if one.severity is Severity.ERROR]
+        verdict = Verdict.ACCEPTED if result.bundle is not None else Verdict.REJECTED
+        await self._store.save_commit(
+            CommitRecord(self.name, commit, verdict, result.diagnostics, result.files, self._clock.now())
+        )
+        if result.bundle is None:
+            self._report_rejected(commit, errors)
+            first = str(errors[0]) if errors else ""
+            await self._audit_rejected(commit, actor, first)
+            self._verdict = SyncResult("rejected", commit.id, error=first, errors=len(errors))
+            return self._verdict
+        try:
+            pointer = await self._publisher.publish(result.bundle, await self._leadership.wait(), actor)
+        except Conflict as error:
+            if error.code == "store.lease_lost":
+                self._leadership.lost()
+            raise
+        self._verdict = SyncResult("noop", commit.id)
+        if pointer is None:
+            log.info("source %s: commit %s changes nothing for any agent", self.name, commit.id[:12])
+            return self._verdict
+        log.info("source %s: revision %d published from %s", self.name, pointer.revision, commit.id[:12])
+        self._published()
+        return SyncResult("published", commit.id, pointer.revision)
+
+    def _report_rejected(self, commit: Commit, errors: Sequence[Diagnostic]) -> None:
+        log.error(
+            "source %s: commit %s is rejected, %d errors; the last release keeps serving",
+            self.name,
+            commit.id[:12],
+            len(errors),
+        )
+        for one in errors:
+            self._meters.validation_errors[one.code] += 1
+        for one in errors[:20]:
+            log.error("source %s: %s", self.name, one)
+
+    async def _audit_rejected(self, commit: Commit, actor: str, reason: str) -> None:
+        entry = AuditEntry(
+            self._clock.now(),
+            actor,
+            "config_update",
+            f"source/{self.name}",
+            "failure",
+            reason,
+            details={"commit": commit.id},
+        )
+        await self._store.append_audit([entry])

@@ -1,0 +1,255 @@
+"""How what an agent says changes what is known of it: `observe(agent, event, at) -> Agent`, pure.
+
+An attempt moves OFFERED -> APPLYING -> APPLIED -> PROVEN, or to FAILED or NO_ANSWER. PROVEN needs the evidence
+that the agent declares it gives: APPLIED, healthy, and an effective configuration that contains what was sent.
+FAILED counts against content only while that content is on trial; proven content that is reported as FAILED later
+is a health event (one full disk must not move a host to an old commit).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from gitsync.fleet.agent import FAILED_KEPT, Agent, Attempt, AttemptState, Reported
+from gitsync.ids import ConfigHash, TargetId
+from gitsync.labels import RankedLabels
+from gitsync.opamp import messages
+from gitsync.opamp.messages import Capability, ConfigStatus, EffectiveReported
+
+MAX_TRIES = 3
+"""How often an offer without an answer is put on the wire before the agent is flagged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A payload was put on the wire for the agent."""
+
+    digest: ConfigHash
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What the agent's target wants for it, whether or not it is offered."""
+
+    target: TargetId | None
+    wanted: ConfigHash | None
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The agent is on a new connection: what was offered on the old one may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOverdue:
+    """The deadline for an answer to the current offer has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveJudged:
+    """Whether the effective configuration contains the payload."""
+
+    digest: ConfigHash
+    effective: bytes
+    contained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsSet:
+    """Labels that the server knows of the agent (not the reported ones)."""
+
+    labels: RankedLabels
+
+
+Observed = messages.Event | Offered | Assigned | Reconnected | AnswerOverdue | EffectiveJudged | LabelsSet
+
+
+def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901 - one case per event
+    """The agent after one event; the same object when nothing that is kept has changed."""
+    match event:
+        case messages.Described():
+            return _described(agent, event)
+        case messages.CapabilitiesChanged(bits):
+            return replace(agent, capabilities=bits)
+        case messages.HealthReported(health):
+            started = health.start_time_unix_nano
+            started_at = _EPOCH + timedelta(microseconds=started // 1000) if started else agent.started_at
+            return _settle(replace(agent, health=health, started_at=started_at), at)
+        case messages.ConfigStatusReported():
+            return _status(agent, event, at)
+        case messages.EffectiveReported():
+            digest = effective_digest(event)
+            return agent if digest == agent.effective else replace(agent, effective=digest, contained=None)
+        case messages.ComponentsReported(digest, _):
+            return agent if digest == agent.components else replace(agent, components=digest)
+        case messages.Renamed(_, new):
+            return replace(agent, uid=new)
+        case Offered():
+            return _offered(agent, event, at)
+        case Assigned():
+            return _assigned(agent, event)
+        case Reconnected() | AnswerOverdue():
+            return _without_answer(agent, at)
+        case EffectiveJudged(digest, effective, contained):
+            if agent.effective != effective or agent.current is None or agent.current.digest != digest:
+                return agent
+            return _settle(replace(agent, contained=contained), at)
+        case LabelsSet(labels):
+            return replace(agent, labels=replace(labels, reported=agent.labels.reported))
+        case (
+            messages.Disconnected()
+            | messages.OffersOpened()
+            | messages.UidRequested()
+            | messages.CustomCapabilitiesReported()
+            | messages.CustomMessageReceived()
+            | messages.PackagesReported()
+            | messages.ConnectionStatusReported()
+            | messages.ConnectionSettingsRequested()
+        ):
+            return agent
+        case _:
+            assert_never(event)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def effective_digest(event: EffectiveReported) -> bytes:
+    """Identity of an effective configuration: SHA-256 over its objects, length-prefixed, by name."""
+    digest = hashlib.sha256(b"gitsync.effective.v1\0")
+    for name, one in sorted(event.objects.items()):
+        for raw in (name.encode(), one.content_type.encode(), one.body):
+            digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.digest()
+
+
+def _described(agent: Agent, event: messages.Described) -> Agent:
+    reported = {**event.non_identifying, **event.identifying}
+    if reported == agent.labels.reported and event.identifying == agent.identifying:
+        return agent
+    return replace(
+        agent,
+        labels=replace(agent.labels, reported=reported),
+        identifying=event.identifying,
+        non_identifying=event.non_identifying,
+    )
+
+
+def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) -> Agent:
+    digest = ConfigHash(event.config_hash)
+    agent = replace(agent, reported=Reported(digest, event.status, event.error))
+    if not digest or event.status is ConfigStatus.UNSET:
+        # An agent that says it has no remote configuration: new, or its memory is gone. `assign` offers again.
+        return agent
+    attempt = agent.current
+    if attempt is None or attempt.digest != digest:
+        # A status for something else than the current offer: an agent that went back by itself, or one whose
+        # attempts this server does not know. It is never booked on the current offer.
+        if event.status is ConfigStatus.FAILED and digest != agent.last_good:
+            return replace(agent, failed=_with(agent.failed, digest), error=event.error)
+        return agent
+    match event.status:
+        case ConfigStatus.APPLYING:
+            if not attempt.state.is_open and attempt.state is not AttemptState.NO_ANSWER:
+                return agent
+            moved = replace(attempt, state=AttemptState.APPLYING, changed_at=at, applying_at=attempt.applying_at or at)
+            return replace(agent, current=moved)
+        case ConfigStatus.APPLIED:
+            return _applied(agent, attempt, at)
+        case _:
+            return _failed(agent, attempt, event.error, at)
+
+
+def _applied(agent: Agent, attempt: Attempt, at: datetime) -> Agent:
+    # An agent that is offered what just failed on it may answer APPLIED although nothing changed: content that
+    # failed stays failed.
+    if attempt.state in (AttemptState.PROVEN, AttemptState.FAILED):
+        return agent
+    if attempt.state is not AttemptState.APPLIED:
+        attempt = replace(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
+    return _settle(replace(agent, current=attempt), at)
+
+
+def _failed(agent: Agent, attempt: Attempt, error: str, at: datetime) -> Agent:
+    if attempt.state is AttemptState.PROVEN:
+        return replace(agent, flag="failed-after-proof")
+    moved = replace(attempt, state=AttemptState.FAILED, changed_at=at, failed_at=at, error=error)
+    if attempt.digest == agent.last_good:
+        return replace(agent, current=moved, flag="failed-after-proof")
+    return replace(agent, current=moved, failed=_with(agent.failed, attempt.digest), error=error)
+
+
+def _with(failed: tuple[ConfigHash, ...], digest: ConfigHash) -> tuple[ConfigHash, ...]:
+    return (digest, *(one for one in failed if one != digest))[:FAILED_KEPT]
+
+
+def _offered(agent: Agent, event: Offered, at: datetime) -> Agent:
+    before = agent.current
+    unanswered = before is not None and before.digest == event.digest and before.state is AttemptState.NO_ANSWER
+    tries = before.tries + 1 if before is not None and unanswered else 1
+    attempt = Attempt(event.digest, event.revision, AttemptState.OFFERED, at, at, tries=tries)
+    # An effective configuration that came before this offer says nothing about it, unless it is judged again.
+    return replace(agent, current=attempt, contained=None)
+
+
+def _assigned(agent: Agent, event: Assigned) -> Agent:
+    target, wanted = event.target or agent.target, event.wanted or agent.wanted
+    if (agent.target, agent.wanted, agent.flag) == (target, wanted, event.flag):
+        return agent
+    failed = agent.failed
+    if agent.wanted is not None and wanted != agent.wanted:
+        # What the target wants has changed and come back by a later commit: it gets a new chance.
+        failed = tuple(one for one in failed if one != wanted)
+    moved_away = agent.target is not None and target != agent.target
+    return replace(
+        agent,
+        target=target,
+        wanted=wanted,
+        failed=failed,
+        error=agent.error if wanted == agent.wanted or agent.wanted is None else "",
+        last_good=None if moved_away else agent.last_good,
+        flag=event.flag,
+    )
+
+
+def _without_answer(agent: Agent, at: datetime) -> Agent:
+    attempt = agent.current
+    if attempt is None or attempt.state is not AttemptState.OFFERED:
+        return agent
+    return replace(agent, current=replace(attempt, state=AttemptState.NO_ANSWER, changed_at=at))
+
+
+def _settle(agent: Agent, at: datetime) -> Agent:
+    """Moves the current attempt to PROVEN when all evidence that the agent declares is there."""
+    attempt = agent.current
+    if attempt is None or not _is_evidenced(agent, attempt):
+        return agent
+    proven = replace(
+        attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=attempt.applied_at or at
+    )
+    failed = tuple(one for one in agent.failed if one != attempt.digest)
+    error = "" if agent.wanted in (None, attempt.digest) else agent.error
+    return replace(agent, current=proven, last_good=attempt.digest, failed=failed, error=error)
+
+
+def _is_evidenced(agent: Agent, attempt: Attempt) -> bool:
+    reports_status = agent.can(Capability.REPORTS_REMOTE_CONFIG)
+    reports_effective = agent.can(Capability.REPORTS_EFFECTIVE_CONFIG)
+    if attempt.state is not AttemptState.APPLIED:
+        # Without status reports the effective configuration is the only word there is.
+        silent = attempt.state is AttemptState.OFFERED and not reports_status and reports_effective
+        if not silent:
+            return False
+    if agent.can(Capability.REPORTS_HEALTH) and agent.healthy is not True:
+        return False
+    return not reports_effective or agent.contained is True
+
+
+def has_weak_evidence(agent: Agent) -> bool:
+    """Whether the agent declares neither health nor effective configuration, so that APPLIED is all there is."""
+    return not agent.can(Capability.REPORTS_HEALTH) and not agent.can(Capability.REPORTS_EFFECTIVE_CONFIG)

@@ -1,0 +1,128 @@
+"""`SimulatedAgent`: how one agent reacts to what the server says. No sockets: messages in, messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitsync.ids import ConfigHash
+from gitsync.lab.profile import AgentProfile, Fault
+from gitsync.opamp.client import ClientState, ReceivedConfig
+from gitsync.opamp.messages import ComponentHealth, ConfigStatus, EffectiveObject
+
+SLOW_SECONDS = 3.0
+Later = Callable[[float, Callable[[], None]], object]
+Send = Callable[[bytes], None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where an agent stands, for the table.
+
+    Attributes:
+        offers: how many configurations it was offered.
+        applied_at: monotonic seconds of the first time that it said APPLIED about `applied`; 0.0 before.
+        connected: whether the server has answered on the connection that it has.
+    """
+
+    offers: int = 0
+    applied: ConfigHash | None = None
+    applied_at: float = 0.0
+    failed: ConfigHash | None = None
+    healthy: bool = True
+    connected: bool = False
+
+
+class SimulatedAgent:
+    """One agent with its memory; it outlives its connections."""
+
+    def __init__(self, profile: AgentProfile, *, later: Later, now: Callable[[], float]) -> None:
+        self.profile = profile
+        self.progress = Progress()
+        self._later = later
+        self._now = now
+        self._send: Send | None = None
+        self._greeted = False
+        self.client = ClientState(
+            profile.uid,
+            {
+                "service.name": profile.service,
+                "service.instance.id": profile.name,
+                "service.version": "0.158.0",
+            },
+            {"host.name": profile.name, "os.type": "linux", **profile.labels},
+            profile.capabilities,
+            health=ComponentHealth(healthy=True, status="StatusOK", start_time_unix_nano=1),
+        )
+
+    def connected(self, send: Send) -> None:
+        """A connection is ready: says who it is, or only that it is back.
+
+        Args:
+            send: takes one message without frame header; used until `disconnected`.
+        """
+        self._send = send
+        send(self.client.reconnected() if self._greeted else self.client.first_message())
+        self._greeted = True
+
+    def disconnected(self) -> None:
+        """The connection is gone; what it runs goes on."""
+        self._send = None
+        self.progress.connected = False
+
+    def receive(self, data: bytes) -> None:
+        """One ServerToAgent, without frame header.
+
+        Raises:
+            ProtocolError: it is none.
+        """
+        step = self.client.receive(data, self._now())
+        self.progress.connected = True
+        for message in step.outgoing:
+            self._say(message)
+        if step.restart:
+            self._say(self.client.first_message())
+        if step.config is not None:
+            self._take(step.config)
+
+    def _say(self, message: bytes) -> None:
+        if message and self._send is not None:
+            self._send(message)
+
+    def _take(self, config: ReceivedConfig) -> None:
+        self.progress.offers += 1
+        fault = self.profile.fault
+        if fault is Fault.SILENT:
+            return
+        self._say(self.client.report_status(config.config_hash, ConfigStatus.APPLYING))
+        if fault is Fault.FAILS and self.progress.applied not in (None, config.config_hash):
+            self._fail(config)
+        elif fault is Fault.SLOW:
+            self._later(SLOW_SECONDS, lambda: self._apply_unless_superseded(config))
+        else:
+            self._apply(config)
+
+    def _apply_unless_superseded(self, config: ReceivedConfig) -> None:
+        if config.config_hash == self.client.config_hash:
+            self._apply(config)
+
+    def _apply(self, config: ReceivedConfig) -> None:
+        objects = {"": EffectiveObject(b"\n".join(one.body for one in config.objects.values()), "text/yaml")}
+        self._say(self.client.report_effective(objects))
+        self._say(self.client.report_health(ComponentHealth(healthy=True, status="StatusOK", start_time_unix_nano=1)))
+        self._say(self.client.report_status(config.config_hash, ConfigStatus.APPLIED))
+        if self.progress.applied != config.config_hash:
+            self.progress.applied = config.config_hash
+            self.progress.applied_at = self._now()
+        self.progress.healthy = True
+
+    def _fail(self, config: ReceivedConfig) -> None:
+        self.progress.failed = config.config_hash
+        self.progress.healthy = False
+        error = "Agent exited unexpectedly with exit code 1 while applying configuration"
+        self._say(self.client.report_health(ComponentHealth(healthy=False, last_error=error)))
+        self._say(self.client.report_status(config.config_hash, ConfigStatus.FAILED, error))
+
+    def heartbeat(self) -> None:
+        """Says that it is still there."""
+        self._say(self.client.heartbeat())

@@ -1,0 +1,173 @@
+"""What all connections of the agents' port share: options, the handler, meters, the timing wheel, the log of faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from gitsync.control.meters import Meters
+from gitsync.control.ports import AgentHandler
+from gitsync.server.faults import Faults
+from gitsync.server.tls import TlsOptions
+from gitsync.server.wheel import TimingWheel
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """How the agents' port behaves.
+
+    Attributes:
+        host: address or name to listen on; "" for all addresses.
+        port: 0 takes a free one.
+        path: of the OpAMP endpoint, for both transports.
+        max_connections: sockets at a time; more are answered 503, and far more are dropped.
+        max_message_bytes: largest WebSocket message, and largest body of a POST before and after decompression.
+        max_outgoing_bytes: larger messages are not sent (OpAMP, Message Size Limits).
+        max_header_bytes: request line and headers together.
+        tls: None: plain text.
+        header_timeout: for the TLS handshake and the first request, and for the headers of each later one.
+        body_timeout: for the body of a POST, and for a WebSocket message from its first to its last byte.
+        first_message_timeout: from the upgrade to the first message.
+        keep_alive: an HTTP connection may be idle for this long.
+        ping_interval: a WebSocket that is silent for this long is pinged; silent for twice as long, it is dropped.
+        write_timeout: a peer that does not read for this long is dropped.
+        close_timeout: for the peer's part of closing a connection.
+        tick: how finely deadlines are looked at.
+        send_buffer_bytes: SO_SNDBUF, what the kernel may hold for one socket; 0 leaves it to the kernel.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    path: str = "/v1/opamp"
+    max_connections: int = 15_000
+    max_message_bytes: int = 4 << 20
+    max_outgoing_bytes: int = 64 << 20
+    max_header_bytes: int = 16 << 10
+    tls: TlsOptions | None = None
+    header_timeout: timedelta = timedelta(seconds=10)
+    body_timeout: timedelta = timedelta(seconds=30)
+    first_message_timeout: timedelta = timedelta(seconds=10)
+    keep_alive: timedelta = timedelta(seconds=75)
+    ping_interval: timedelta = timedelta(seconds=30)
+    write_timeout: timedelta = timedelta(seconds=30)
+    close_timeout: timedelta = timedelta(seconds=5)
+    tick: timedelta = timedelta(seconds=1)
+    send_buffer_bytes: int = 256 << 10
+
+
+class Wire(Protocol):
+    """What a connection needs of its transport: a plain socket's, or TLS on top of one (`tls.TlsWire`)."""
+
+    def write(self, data: bytes) -> None:
+        """Sends, or keeps for later."""
+
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:
+        """Sends several buffers as one."""
+
+    def write_eof(self) -> None:
+        """Nothing more will be sent; the peer's bytes are still received."""
+
+    def close(self) -> None:
+        """Closes when everything is sent."""
+
+    def abort(self) -> None:
+        """Closes now."""
+
+    def is_closing(self) -> bool:
+        """Whether one of the two was called, or the peer is gone."""
+
+    def pause_reading(self) -> None:
+        """No `data_received` until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Goes on."""
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Who is called from now on."""
+
+
+class Connection(Protocol):
+    """One socket, in whatever phase it is."""
+
+    slot: int
+
+    def check(self, now: float) -> float:
+        """See `wheel.Timed`."""
+
+    def leave(self) -> None:
+        """The server stops: says goodbye and closes."""
+
+    def abort(self) -> None:
+        """Closes now, without goodbye."""
+
+
+@dataclass(slots=True, eq=False)
+class Hub:
+    """Shared by all connections of one listener.
+
+    Attributes:
+        time: seconds of the loop's clock.
+        write_parts: `write_joined` or `write_references`, by the kind of loop.
+        connections: every socket that is open, in the phase that owns it.
+        empty: set while `connections` is empty.
+        stopping: no new connection is served.
+    """
+
+    options: ListenerOptions
+    handler: AgentHandler
+    meters: Meters
+    loop: asyncio.AbstractEventLoop
+    wheel: TimingWheel
+    faults: Faults
+    write_parts: Callable[[Wire, tuple[bytes, ...]], None]
+    connections: set[Connection] = field(default_factory=set)
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+
+    @property
+    def time(self) -> Callable[[], float]:
+        """The loop's clock."""
+        return self.loop.time
+
+    def add(self, connection: Connection) -> None:
+        """A socket has a new owner."""
+        self.connections.add(connection)
+        self.empty.clear()
+
+    def remove(self, connection: Connection) -> None:
+        """A socket has no owner any more, or another one."""
+        self.connections.discard(connection)
+        self.wheel.drop(connection)
+        if not self.connections:
+            self.empty.set()
+
+    def refuse(self, code: str, addr: str, text: str) -> None:
+        """Counts and logs that a peer broke its protocol."""
+        self.meters.protocol_errors[code] += 1
+        self.faults.note(code, addr, text)
+
+
+def show_peer(address: object) -> str:
+    """`ip:port` of a socket's peer name; IPv6 addresses in brackets."""
+    match address:
+        case (str(host), int(port), *_):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case _:
+            return "unknown"
+
+
+def write_joined(wire: Wire, parts: tuple[bytes, ...]) -> None:
+    """Sends the parts as one buffer.
+
+    For every loop but uvloop: elsewhere `writelines` copies as well, or (CPython 3.12, 3.13) sends without ever
+    calling `pause_writing`, so that a peer which does not read would cost unbounded memory.
+    """
+    wire.write(b"".join(parts))
+
+
+def write_references(wire: Wire, parts: tuple[bytes, ...]) -> None:
+    """Sends the parts without copying them: what many agents get exists once, even while some do not read."""
+    wire.writelines(parts)

@@ -1,0 +1,192 @@
+"""`TlsWire`: TLS between a socket and a protocol, on memory buffers, so that a failed handshake is ours to explain.
+
+It is the protocol of the socket's transport, and the transport (`listener.Wire`) of the protocol above it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from contextlib import suppress
+
+from gitsync.server.faults import Faults
+from gitsync.server.listener import show_peer
+from gitsync.server.tls import handshake_fault
+
+READ_BYTES = 64 << 10
+
+
+class TlsWire(asyncio.Protocol):
+    """One TLS connection, server side.
+
+    The protocol above gets `connection_made` before the handshake, because its deadlines hold for the handshake too;
+    `data_received` comes after it.
+    """
+
+    __slots__ = ("_above", "_below", "_discarding", "_faults", "_incoming", "_outgoing", "_paused", "_ready", "_ssl")
+
+    def __init__(self, context: ssl.SSLContext, above: asyncio.Protocol, faults: Faults) -> None:
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._above = above
+        self._faults = faults
+        self._below: asyncio.Transport | None = None
+        self._ready = False
+        self._paused = False
+        self._discarding = False
+
+    # ── The socket's protocol ───────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Starts to wait for the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self._below = transport
+        self._above.connection_made(self)  # type: ignore[arg-type]  # it needs a `Wire`, and this is one
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Passes it on."""
+        self._below = None
+        self._above.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes encrypted bytes; goes on with the handshake, or hands up what is in them."""
+        if self._discarding:
+            return
+        self._incoming.write(data)
+        if self._ready or self._shake():
+            self._pump()
+
+    def eof_received(self) -> None:
+        """The peer sends nothing more; the transport closes by itself."""
+        if self._ready and not self._discarding:
+            self._above.eof_received()
+
+    def pause_writing(self) -> None:
+        """Passes it on."""
+        self._above.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Passes it on."""
+        self._above.resume_writing()
+
+    def _shake(self) -> bool:
+        """One more step of the handshake; whether it is complete."""
+        try:
+            self._ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return False
+        except ssl.SSLError as error:
+            self._faults.note("tls.handshake", show_peer(self.get_extra_info("peername")), handshake_fault(error))
+            self._fail()
+            return False
+        self._ready = True
+        self._flush()
+        return True
+
+    def _pump(self) -> None:
+        """Hands up what can be decrypted."""
+        while self._below is not None and not self._paused and not self._discarding:
+            try:
+                chunk = self._ssl.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:
+                self._faults.note(
+                    "tls.record",
+                    show_peer(self.get_extra_info("peername")),
+                    f"broken TLS: {(error.reason or 'unknown').replace('_', ' ').lower()}",
+                )
+                self._fail()
+                return
+            if not chunk:
+                self._above.eof_received()
+                self.close()
+                return
+            self._above.data_received(chunk)
+        self._flush()
+
+    def _fail(self) -> None:
+        """Sends the alert and waits for the peer's end: closing at once could take the alert back (RST).
+
+        The deadline of the protocol above ends the wait.
+        """
+        self._flush()
+        self._discarding = True
+        if self._below is not None and not self._below.is_closing():
+            self._below.write_eof()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending and self._below is not None:
+            self._below.write(self._outgoing.read())
+
+    # ── The transport of the protocol above ─────────────────────────────────────────────────────────────────
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What the socket knows about itself; `ssl_object` is ours."""
+        if name == "ssl_object":
+            return self._ssl
+        return default if self._below is None else self._below.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        """Who is above from now on."""
+        self._above = protocol
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._below is None or self._below.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Encrypts and sends."""
+        if not self._ready or self._discarding or self.is_closing():
+            return
+        view = memoryview(data)
+        while view:
+            view = view[self._ssl.write(view) :]
+        self._flush()
+
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:
+        """Encrypts and sends all of it."""
+        self.write(b"".join(list_of_data))
+
+    def write_eof(self) -> None:
+        """Says that nothing more is sent; what still comes is thrown away undecrypted."""
+        self._say_goodbye()
+        self._fail()
+
+    def close(self) -> None:
+        """Closes when everything is sent; at once while the handshake is not complete."""
+        if self._below is None:
+            return
+        if self._ready:
+            self._say_goodbye()
+            self._below.close()
+        else:
+            self._below.abort()
+
+    def abort(self) -> None:
+        """Closes now."""
+        if self._below is not None:
+            self._below.abort()
+
+    def pause_reading(self) -> None:
+        """Hands nothing up until `resume_reading`."""
+        self._paused = True
+        if self._below is not None and not self._below.is_closing():
+            self._below.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Goes on, with what is decrypted already first, though not before the caller has returned."""
+        self._paused = False
+        if self._below is not None and not self._below.is_closing():
+            self._below.resume_reading()
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _say_goodbye(self) -> None:
+        if not self._ready or self._discarding:
+            return
+        with suppress(ssl.SSLError):  # it wants the peer's goodbye, which is not waited for
+            self._ssl.unwrap()
+        self._flush()

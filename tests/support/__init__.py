@@ -1,0 +1,1 @@
+"""Builders, servers and waiting, shared by all tests."""

@@ -1,0 +1,242 @@
+"""`Agents`: conversations with agents, with everything real but the socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gitsync.fleet.agent import AttemptState
+from gitsync.fleet.assign import Reason
+from gitsync.labels import Selector
+from gitsync.opamp.messages import ATTESTATION_CAPABILITY, ConfigStatus
+from gitsync.opamp.pb import opamp_pb2 as pb
+from tests.support.builders import a_hash, a_version
+from tests.support.clock import ManualClock
+from tests.support.fleet import FleetUnderTest, TestAgent, a_fleet
+
+TRANSPORTS = ["websocket", "http"]
+A = "receivers: {}\n"
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[FleetUnderTest]:
+    async with a_fleet(tmp_path / "fleet.db") as fleet:
+        yield fleet
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_agent_is_offered_its_configuration_after_its_second_message(
+    fleet: FleetUnderTest, transport: str
+) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet, transport=transport).connect()
+    assert agent.configs == []
+    await fleet.settle()
+    agent.hear()
+    assert agent.configs == []
+    agent.beat()
+    assert [one.config_hash for one in agent.configs] == [a_hash("a")]
+    agent.beat()
+    assert len(agent.configs) == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_publication_reaches_a_websocket_at_once_and_a_poll_with_its_answer(
+    fleet: FleetUnderTest, transport: str
+) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet, transport=transport).connect()
+    await fleet.settle()
+    agent.beat()
+    agent.apply()
+    fleet.publish(a_version(text="b"))
+    await fleet.settle()
+    agent.hear()
+    assert len(agent.configs) == (2 if transport == "websocket" else 1)
+    agent.beat()
+    assert [one.config_hash for one in agent.configs] == [a_hash("a"), a_hash("b")]
+
+
+async def test_nothing_is_offered_before_the_stored_row_is_loaded(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet).connect()
+    agent.beat()
+    assert agent.live.session.offers_open
+    assert agent.configs == []
+    await fleet.settle()
+    agent.hear()
+    assert len(agent.configs) == 1
+
+
+async def test_a_failure_that_was_stored_is_remembered_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    async with a_fleet(path) as fleet:
+        fleet.publish(a_version(text="a"))
+        agent = TestAgent(fleet).connect()
+        await fleet.settle()
+        agent.beat()
+        agent.fail()
+        assert agent.live.agent.failed == (a_hash("a"),)
+    async with a_fleet(path) as fleet:
+        fleet.publish(a_version(text="a"))
+        again = TestAgent(fleet).connect()
+        await fleet.settle()
+        again.beat()
+        assert again.configs == []
+        assert again.live.assignment is not None
+        assert again.live.assignment.reason is Reason.ALL_FAILED
+
+
+async def test_an_agent_without_a_target_is_answered_and_offered_nothing(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a", selector=Selector.labels(role="other")))
+    agent = TestAgent(fleet).connect()
+    await fleet.settle()
+    agent.beat()
+    agent.beat()
+    assert agent.configs == []
+    assert len(agent.steps) >= 3
+
+
+async def test_before_anything_is_published_agents_are_answered_and_offered_later(fleet: FleetUnderTest) -> None:
+    agent = TestAgent(fleet).connect()
+    await fleet.settle()
+    agent.beat()
+    assert agent.configs == []
+    fleet.publish(a_version(text="a"))
+    await fleet.settle()
+    agent.hear()
+    assert len(agent.configs) == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_failed_configuration_is_replaced_by_the_last_good_one(fleet: FleetUnderTest, transport: str) -> None:
+    good, bad = "receivers: {otlp: {}}\n", "receivers: {other: {}}\n"
+    fleet.publish(a_version(text=good), texts=[good])
+    agent = TestAgent(fleet, transport=transport).connect()
+    await fleet.settle()
+    agent.beat()
+    agent.apply()
+    await fleet.settle()
+    assert agent.live.agent.last_good == a_hash(good)
+    fleet.publish(a_version(text=bad), texts=[bad])
+    # The last good payload is not in use any more: it comes from the store.
+    from tests.support.builders import a_payload
+
+    fleet.agents.published.payloads.update({a_hash(good): a_payload(good)})  # type: ignore[attr-defined]
+    fleet.agents.set_published(fleet.agents.published)
+    await fleet.settle()
+    agent.beat()
+    agent.fail()
+    agent.beat()
+    assert [one.config_hash for one in agent.configs] == [a_hash(good), a_hash(bad), a_hash(good)]
+    agent.apply()
+    await fleet.settle()
+    assert agent.live.agent.current is not None
+    assert agent.live.agent.current.state is AttemptState.PROVEN
+    assert agent.live.state == "failed"
+
+
+async def test_an_agent_that_verifies_is_never_given_a_configuration_without_its_statement(
+    fleet: FleetUnderTest,
+) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet, custom=[ATTESTATION_CAPABILITY]).connect()
+    await fleet.settle()
+    agent.beat()
+    assert agent.configs == []
+
+
+async def test_bytes_that_are_no_message_get_a_readable_answer(fleet: FleetUnderTest) -> None:
+    agent = TestAgent(fleet).connect()
+    (answer,) = fleet.agents.receive(agent.link, b"\xff\xff\xff")
+    reply = pb.ServerToAgent.FromString(answer)
+    assert reply.error_response.type == pb.ServerErrorResponseType_BadRequest
+    assert reply.error_response.error_message
+    agent.beat()
+    assert fleet.meters.protocol_errors.total() == 1
+
+
+async def test_the_newer_of_two_links_of_one_agent_wins(fleet: FleetUnderTest) -> None:
+    agent = TestAgent(fleet).connect()
+    await fleet.settle()
+    older = agent.link
+    agent.connect()
+    assert older.closed_with == 1001
+    assert agent.live.link is agent.link
+    fleet.agents.closed(older)
+    assert agent.live.connected
+
+
+async def test_a_closed_socket_disconnects_its_agents(fleet: FleetUnderTest) -> None:
+    agent = TestAgent(fleet).connect()
+    await fleet.settle()
+    fleet.agents.closed(agent.link)
+    assert not agent.live.connected
+    assert fleet.agents.connected_count() == 0
+    await fleet.journal.flush()
+    (row,) = (await fleet.store.load_agents([agent.uid])).values()
+    assert not row.connected
+
+
+async def test_several_agents_may_share_a_socket(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    first, second = TestAgent(fleet, number=1).connect(), TestAgent(fleet, number=2)
+    second.link = first.link
+    second.say(second.client.first_message())
+    await fleet.settle()
+    first.beat()
+    second.beat()
+    assert [len(one.configs) for one in (first, second)] == [1, 1]
+    fleet.agents.closed(first.link)
+    assert fleet.agents.connected_count() == 0
+
+
+async def test_a_silent_agent_is_taken_for_gone_and_comes_back(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        agent = TestAgent(fleet, transport="http").connect()
+        await fleet.settle()
+        clock.advance(60)
+        fleet.agents.check()
+        assert fleet.agents.connected_count() == 1
+        clock.advance(180)
+        fleet.agents.check()
+        assert fleet.agents.connected_count() == 0
+        assert fleet.meters.heartbeat_timeouts == 1
+        agent.beat()
+        assert fleet.agents.connected_count() == 1
+
+
+async def test_an_offer_without_answer_is_repeated_and_then_flagged(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        fleet.publish(a_version(text="a"))
+        agent = TestAgent(fleet).connect()
+        await fleet.settle()
+        agent.beat()
+        for _ in range(4):
+            clock.advance(100)
+            agent.beat()
+            clock.advance(100)
+            fleet.agents.check()
+        assert fleet.meters.config_updates["offered"] == 3
+        assert agent.live.assignment is not None
+        assert agent.live.assignment.reason is Reason.NO_ANSWER
+
+
+async def test_what_an_agent_says_is_counted_and_stored(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet, {"role": "agent"}).connect()
+    await fleet.settle()
+    agent.beat()
+    agent.apply()
+    assert fleet.meters.config_updates["offered"] == fleet.meters.config_updates["applied"] == 1
+    assert {key[1] for key in fleet.agents.counts()} == {"applied"}
+    await fleet.journal.flush()
+    (row,) = (await fleet.store.load_agents([agent.uid])).values()
+    assert row.state == "applied"
+    assert row.agent.labels.reported["role"] == "agent"
+    assert row.agent.reported is not None
+    assert row.agent.reported.status is ConfigStatus.APPLIED
