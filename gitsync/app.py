@@ -29,7 +29,7 @@ from gitsync.control.records import Retention
 from gitsync.control.renewal import Renewal
 from gitsync.control.retention import Sweeper
 from gitsync.control.sync import SourceSync, SyncOptions
-from gitsync.errors import SettingsError
+from gitsync.errors import SettingsError, Unavailable
 from gitsync.ids import DEFAULT_SOURCE, AgentUid, SourceName
 from gitsync.opamp.wire import require_upb
 from gitsync.repo import Auth, Limits, Mirror, SourceSpec, find_git
@@ -112,21 +112,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     require_upb()
     clock, random, meters = SystemClock(), SystemRandom(), Meters()
     directory = _prepare_directory(settings.data_dir)
+    replica = _replica_id(directory)
     async with AsyncExitStack() as stack:
         stack.enter_context(_Lock(directory / "gitsync.lock"))
         signer, made_key = FileSigner.load_or_create(settings.signing.key_file or directory / "signing.key")
         auth, token_file, made_token = load_or_create_admin_token(directory)
         created = _created(made_key, made_token, settings, directory, token_file)
-        store = await stack.enter_async_context(await SqlStore.open(_store_options(settings, directory)))
-        replica = _replica_id(directory)
-        journal = Journal(store, clock.now)
+        store = await stack.enter_async_context(
+            await SqlStore.open(_store_options(settings, directory, replica), must_answer=False)
+        )
+        journal = await stack.enter_async_context(Journal(store, clock.now).running())
         agents = Agents(_agent_options(settings, replica), store, journal, meters, clock, random)
         feed = Feed(store, LocalCache(directory / "cache.json"), clock, agents.set_published)
         leadership = Leadership(store, replica)
         worker = await stack.enter_async_context(CompileWorker())
-        publisher = Publisher(
-            PublishOptions(validity=settings.signing.validity), store, signer, meters, clock, random
-        )
+        publisher = Publisher(PublishOptions(validity=settings.signing.validity), store, signer, meters, clock, random)
         syncs: dict[SourceName, SourceSync] = {}
         git = settings.config_store.git
         if git.repository is not None:
@@ -161,21 +161,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             create_app(overview, auth, WebhookSecrets(settings.webhooks.secret_file), clock),
             *parse_address(settings.server.listen.http),
         )
-        await store.mark_disconnected(replica, clock.now())
+        try:
+            await store.mark_disconnected(replica, clock.now())
+        except Unavailable as error:
+            log.warning("starting without the database: %s", error)
         await feed.refresh()
         async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(one.run(), name=name)
-                for name, one in (
-                    ("journal", journal),
-                    ("feed", feed),
-                    ("agents", agents),
-                    ("leader", leadership),
-                    ("renewal", renewal),
-                    ("retention", sweeper),
-                    *((f"source-{name}", sync) for name, sync in syncs.items()),
-                )
-            ]
+            work = {
+                "feed": feed.run(),
+                "agents": agents.run(),
+                "leader": leadership.run(),
+                "renewal": renewal.run(),
+                "retention": sweeper.run(),
+                **{f"source-{name}": sync.run() for name, sync in syncs.items()},
+            }
+            background = [tasks.create_task(one, name=name) for name, one in work.items()]
             try:
                 await listener.start()
                 await http.start()
@@ -185,7 +185,6 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 await listener.stop(settings.server.agents.drain.total_seconds())
                 for task in background:
                     task.cancel()
-        await journal.flush()
 
 
 async def serve(settings: Settings, announce: Callable[[Running], None]) -> None:
@@ -268,28 +267,24 @@ def _created(
     lines: list[str] = []
     if made_key:
         path = settings.signing.key_file or directory / "signing.key"
-        lines.append(
-            f"made the signing key {path} (back it up; `gitsync keys export` prints its public half)"
-        )
+        lines.append(f"made the signing key {path} (back it up; `gitsync keys export` prints its public half)")
     if made_token:
         lines.append(f"made the administrator's token {token_file}")
     return tuple(lines)
 
 
-def _store_options(settings: Settings, directory: Path) -> StoreOptions:
+def _store_options(settings: Settings, directory: Path, replica: str) -> StoreOptions:
     database = settings.database
     if database.type == "sqlite":
-        return StoreOptions(database.dsn or f"sqlite:///{directory / 'gitsync.db'}")
+        return StoreOptions(database.dsn or f"sqlite:///{directory / 'gitsync.db'}", f"gitsync/{replica}")
     dsn = database.dsn
     if database.dsn_file is not None:
         try:
             dsn = database.dsn_file.read_text().strip()
         except OSError as error:
-            raise SettingsError(
-                f"cannot read {database.dsn_file}: {error.strerror}", code="database.dsn"
-            ) from None
+            raise SettingsError(f"cannot read {database.dsn_file}: {error.strerror}", code="database.dsn") from None
     assert dsn is not None
-    return StoreOptions(dsn)
+    return StoreOptions(dsn, f"gitsync/{replica}")
 
 
 def _agent_options(settings: Settings, replica: str) -> AgentOptions:

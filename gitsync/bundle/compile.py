@@ -16,6 +16,7 @@ from gitsync.bundle.catalog import Catalog
 from gitsync.bundle.files import Files, beginning, refused_entry
 from gitsync.bundle.manifest import REPOSITORY_FILE, Manifests, Repository, TreeLimits
 from gitsync.bundle.objects import load_object
+from gitsync.bundle.removal import withdraw
 from gitsync.bundle.targets import Discovery, SelectedTarget, check_overlaps, select
 from gitsync.bundle.tree import BadEntry, ConfigTree
 from gitsync.bundle.version import (
@@ -179,7 +180,7 @@ class _Compilation:
         included = self._load([self._files.include(target.path, one) for one in directory.manifest.include], built)
         own = self._load(directory.fragments, built)
         if above is not None:
-            built.levels = list(above.levels)
+            built.levels = [self._without_removed(target, level) for level in above.levels]
             built.fragments = [*above.fragments, *built.fragments]
         if built.broken:
             return built
@@ -228,6 +229,11 @@ class _Compilation:
             self._diagnostics.append(not_there(everything, wanted.text, wanted.at))
         return inherited, included
 
+    def _without_removed(self, target: SelectedTarget, level: Mapping) -> Mapping:
+        for wanted in target.directory.manifest.remove:
+            level = withdraw(level, wanted.text)
+        return level
+
     def _check_merged(self, target: SelectedTarget, built: _Built, above: _Built | None) -> None:
         assert built.merged is not None, "only a complete configuration is checked"
         known = set() if above is None else above.whole
@@ -252,12 +258,11 @@ class _Compilation:
                 self._findings.error(manifest.place(key), "GS0514", message, "use objects")
         named = set()
         for entry in manifest.objects:
-            found = load_object(target.path, entry, self._files)
-            if found is None:
+            path, one = load_object(target.path, entry, self._files)
+            named.add(path)
+            if path is None or one is None:
                 built.broken = True
                 continue
-            path, one = found
-            named.add(path)
             built.objects[one.name] = one
             built.object_paths[one.name] = path
         for path in target.directory.fragments:

@@ -22,26 +22,22 @@ _CONTENT_TYPES = {
 _YAML_TYPES = frozenset({"text/yaml", "application/yaml", "application/x-yaml"})
 
 
-def load_object(directory: str, entry: ObjectEntry, files: Files) -> tuple[str, ConfigObject] | None:
-    """The path and the object that an entry of `objects` means; None when there is an error, which is then said."""
+def load_object(directory: str, entry: ObjectEntry, files: Files) -> tuple[str | None, ConfigObject | None]:
+    """The file and the object that an entry of `objects` means; what is missing has an error, which is said."""
     path = files.locate(directory, entry.file)
-    if path is None:
-        return None
-    body = files.read(path)
-    if body is None:
-        return None
+    body = None if path is None else files.read(path)
+    if path is None or body is None:
+        return path, None
     content_type = entry.content_type or _known_type(path)
     if content_type is None:
         findings = Findings(entry.file.at.path)
         message = f"the content type of {quoted(entry.file.text)} is unknown"
         findings.error(entry.file.at, "GS0515", message, "add contentType, such as application/octet-stream")
         files.diagnostics.extend(findings.done())
-        return None
+        return path, None
     found = _check(path, body, content_type)
     files.diagnostics.extend(found)
-    if has_errors(found):
-        return None
-    return path, ConfigObject(entry.name.text, content_type, entry.role, body)
+    return path, None if has_errors(found) else ConfigObject(entry.name.text, content_type, entry.role, body)
 
 
 def _known_type(path: str) -> str | None:

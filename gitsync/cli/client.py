@@ -31,14 +31,18 @@ class Client:
         Raises:
             SettingsError: `server.url`: the URL of the server cannot be one.
         """
-        parts = urlsplit(server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(server)
+            host, usable = parts.hostname, parts.scheme in ("http", "https") and parts.port != 0
+        except ValueError:
+            host, usable = None, False
+        if not host or not usable:
             raise SettingsError(
                 f"{server!r} is no URL of a server", code="server.url", hint="write http://HOST:PORT or https://HOST"
             )
         self.server = server.rstrip("/")
         self._data_directory = data_directory
-        self._local = _is_local(parts.hostname)
+        self._local = _is_local(host)
         # A proxy of the environment is no way to this machine itself.
         self._http = httpx.Client(base_url=self.server, timeout=TIMEOUT.total_seconds(), trust_env=not self._local)
 

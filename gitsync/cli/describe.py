@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,18 @@ import typer
 
 from gitsync.cli.get import target_name
 from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server, Source
-from gitsync.cli.table import Row, cell, clean, moment, short_digest, show_document, show_facts, show_rows, show_section
+from gitsync.cli.table import (
+    Row,
+    cell,
+    clean,
+    count_of,
+    moment,
+    short_digest,
+    show_document,
+    show_facts,
+    show_rows,
+    show_section,
+)
 
 if TYPE_CHECKING:
     from gitsync.cli.client import Client, Json
@@ -77,7 +89,7 @@ def commit(
     show_facts(facts | ({"Refused": document["error"]} if document["error"] else {}))
     show_section("Files")
     for one in document["files"]:
-        counts = [f"{one[kind]} {kind}" for kind in ("errors", "warnings") if one[kind]]
+        counts = [count_of(one[f"{word}s"], word) for word in ("error", "warning") if one[f"{word}s"]]
         typer.echo(f"  {one['verdict']:<8} {clean(one['path'])}" + (f"  ({', '.join(counts)})" if counts else ""))
     if document["diagnostics"]:
         show_section("Diagnostics")
@@ -147,8 +159,10 @@ def find_agent(client: Client, text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         pass
-    for key in ("host.name", "service.instance.id", "service.name"):
-        found = client.get("/agents", selector=f"{key} in ({text})", limit=10)["items"]
+    # What cannot stand in a selector is no name of an agent that a selector could find.
+    keys = () if re.search(r"[\s!=(),]", text) else ("host.name", "service.instance.id", "service.name")
+    for key in keys:
+        found = client.get("/agents", selector=f"{key}={text}", limit=10)["items"]
         if len(found) == 1:
             return str(found[0]["uid"])
         if found:

@@ -24,7 +24,10 @@ def target_name(row: Row) -> str | None:
 
 def _reason(row: Row) -> str:
     """Nothing when all is well; the reason column is for what is not."""
-    return "" if row["reason"] == "up-to-date" and row["healthy"] is not False else str(row["reasonText"])
+    if row["reason"] == "up-to-date" and row["healthy"] is not False:
+        return ""
+    text, error = str(row["reasonText"]), str(row["error"])
+    return f"{text}: {error}" if error and error not in text else text
 
 
 def _labels(row: Row) -> str:

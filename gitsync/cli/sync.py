@@ -9,7 +9,7 @@ import typer
 
 from gitsync.cli.failure import ExitCode
 from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server
-from gitsync.cli.table import clean, short, show_document
+from gitsync.cli.table import clean, count_of, short, show_document
 
 if TYPE_CHECKING:
     from gitsync.cli.client import Client, Json
@@ -83,7 +83,7 @@ def _sentence(result: Json) -> str:
         "started": f"{source}: sync started",
         "noop": f"{source}: nothing new at commit {commit}, revision {revision}",
         "published": f"{source}: published commit {commit} as revision {revision}",
-        "rejected": f"{source}: commit {commit} was rejected, {result['errors']} errors; {kept}",
+        "rejected": f"{source}: commit {commit} was rejected, {count_of(result['errors'], 'error')}; {kept}",
         "refused": f"{source}: commit {commit} was refused: {clean(result['error'])}; {kept}",
     }
     return sentences.get(result["outcome"], f"{source}: the sync failed: {clean(result['error'])}")

@@ -65,6 +65,11 @@ def cell(value: object) -> str:
     return clean(str(value))
 
 
+def count_of(number: int, word: str) -> str:
+    """A number with its word: `1 error`, `2 errors`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def short(commit: str | None) -> str | None:
     """The first ten digits of a commit."""
     return None if commit is None else commit[:10]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitsync.cli.failure import ExitCode
-from gitsync.cli.table import clean
+from gitsync.cli.table import clean, count_of
 
 if TYPE_CHECKING:
     from gitsync.bundle.tree import ConfigTree
@@ -60,10 +60,10 @@ def _show(tree: ConfigTree, result: CompileResult) -> None:
         for line in excerpt(one, lines[one.path]):
             typer.echo(line)
     counts = Counter(str(one.severity) for one in result.diagnostics)
-    found = ", ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in sorted(counts.items()))
+    found = ", ".join(count_of(count, word) for word, count in sorted(counts.items()))
     verdict = "valid" if result.bundle is not None else "invalid"
-    targets = "" if result.bundle is None else f", {len(result.bundle.versions)} targets"
-    typer.echo(f"{verdict}: {len(result.files)} files{targets}, {found or 'nothing found'}")
+    targets = "" if result.bundle is None else f", {count_of(len(result.bundle.versions), 'target')}"
+    typer.echo(f"{verdict}: {count_of(len(result.files), 'file')}{targets}, {found or 'nothing found'}")
 
 
 def excerpt(one: Diagnostic, lines: list[str]) -> list[str]:

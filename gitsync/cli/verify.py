@@ -112,9 +112,8 @@ def _envelopes(body: bytes) -> list[bytes]:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return [body]
-    if isinstance(document, dict) and document.get("kind") == "StatementList" and isinstance(document["items"], list):
-        return [json.dumps(one).encode() for one in document["items"]] or [body]
-    return [body]
+    items = document.get("items") if isinstance(document, dict) else None
+    return [json.dumps(one).encode() for one in items] if isinstance(items, list) and items else [body]
 
 
 def _read(path: Path) -> bytes:

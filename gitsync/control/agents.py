@@ -22,9 +22,9 @@ from gitsync.bundle.version import Payload, canonical_json
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentJournal, AgentLink, Clock, Random, Store
 from gitsync.control.published import Published, check_payloads
-from gitsync.control.records import AgentRecord
-from gitsync.errors import GitsyncError, ProtocolError, TrustError, Unavailable
-from gitsync.fleet.agent import Agent, AttemptState
+from gitsync.control.records import AgentRecord, AuditEntry
+from gitsync.errors import GitsyncError, ProtocolError, Unavailable
+from gitsync.fleet.agent import STOP, Agent, AttemptState
 from gitsync.fleet.assign import Assignment, Kind, Reason, assign
 from gitsync.fleet.effective import contains
 from gitsync.fleet.observe import (
@@ -51,6 +51,8 @@ CAPABILITIES = (
     ServerCapability.ACCEPTS_STATUS | ServerCapability.OFFERS_REMOTE_CONFIG | ServerCapability.ACCEPTS_EFFECTIVE_CONFIG
 )
 BACKLOG_LIMIT = 256
+AUDIT_LIMIT = 1_000
+_STOPPING = build_remote_config((), STOP, stop=True)
 EFFECTIVE = "effective"
 COMPONENTS = "components"
 
@@ -129,6 +131,7 @@ class Agents:
         self._to_fetch: dict[ConfigHash, set[AgentUid]] = {}
         self._to_judge: dict[AgentUid, None] = {}
         self._to_open: dict[AgentUid, None] = {}
+        self._to_audit: list[AuditEntry] = []
         self._work = asyncio.Event()
         self._busy = 0
         self._redecide = asyncio.Event()
@@ -384,7 +387,7 @@ class Agents:
             if assignment.target is not None:
                 flag = assignment.flag or (one.agent.flag if one.agent.flag == "failed-after-proof" else None)
                 one.agent = observe(one.agent, Assigned(assignment.target, assignment.wanted, flag), at)
-            tail = self._offer(one, assignment, at) if assignment.kind is Kind.OFFER else ()
+            tail = self._offer(one, assignment, at) if assignment.kind in (Kind.OFFER, Kind.STOP) else ()
         else:
             tail = ()
         one.state = progress(one.agent, assignment)
@@ -397,13 +400,17 @@ class Agents:
         digest = assignment.digest
         if digest is None or not one.session.offers_open or not one.connected:
             return ()
-        shared = self._payloads.get(digest)
+        shared = _STOPPING if assignment.kind is Kind.STOP else self._payloads.get(digest)
         if shared is None:
             self._to_fetch.setdefault(digest, set()).add(one.agent.uid)
             self._work.set()
             return ()
         tail: tuple[bytes, ...] = (shared.tail,)
-        if ATTESTATION_CAPABILITY in one.session.custom_capabilities:
+        if assignment.kind is Kind.STOP:
+            log.warning("agent %s refuses everything: it is stopped once to free it", show_uid(one.agent.uid))
+            self._to_audit.append(_stop_entry(one, at))
+            self._work.set()
+        elif ATTESTATION_CAPABILITY in one.session.custom_capabilities:
             envelope = None
             if assignment.target is not None:
                 envelope = self._published.statements.get((assignment.target, digest))
@@ -490,7 +497,8 @@ class Agents:
             try:
                 await self._load_rows()
                 await self._fetch_payloads()
-            except (Unavailable, TimeoutError) as error:
+                await self._write_audit()
+            except (GitsyncError, TimeoutError) as error:
                 log.warning("agents are answered but offered nothing: %s", error)
                 await asyncio.sleep(1)
                 self._work.set()
@@ -529,11 +537,11 @@ class Agents:
                 async with asyncio.timeout(30):
                     found = await self._store.load_payloads([digest])
                 check_payloads(found.values())
-            except Unavailable:
+            except (Unavailable, TimeoutError):
                 self._to_fetch.setdefault(digest, set()).update(uids)
                 raise
-            except TrustError:
-                log.exception("a stored payload cannot be trusted; nobody is offered it")
+            except GitsyncError as error:
+                log.error("payload %s cannot be used, nobody is offered it: %s", show_digest(digest), error)  # noqa: TRY400
                 continue
             if digest not in found:
                 log.warning("payload %s is not kept any more; nobody is offered it", show_digest(digest))
@@ -543,6 +551,17 @@ class Agents:
                 [(each.name, each.content_type, each.role, each.body) for each in payload.objects], digest
             )
             self._push_to(uids)
+
+    async def _write_audit(self) -> None:
+        entries, self._to_audit = self._to_audit, []
+        if not entries:
+            return
+        try:
+            async with asyncio.timeout(30):
+                await self._store.append_audit(entries)
+        except (Unavailable, TimeoutError):
+            self._to_audit = [*entries, *self._to_audit][:AUDIT_LIMIT]
+            raise
 
     def _push_to(self, uids: Iterable[AgentUid]) -> None:
         for uid in uids:
@@ -659,6 +678,20 @@ class Agents:
                 one.link.close(1001, "no heartbeat")
         self._disconnected(one)
         self._agents.pop(uid, None)
+
+
+def _stop_entry(one: ConnectedAgent, at: datetime) -> AuditEntry:
+    return AuditEntry(
+        at,
+        "system",
+        "config_update",
+        f"agent/{show_uid(one.agent.uid)}",
+        "success",
+        "an empty configuration was sent to free a supervisor that refuses every other one",
+        agent_uid=one.agent.uid,
+        remote_addr=one.remote_addr,
+        details={"error": one.agent.error},
+    )
 
 
 def _microseconds(at: datetime) -> int:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from gitsync.control.ports import Cache, Clock, Store
 from gitsync.control.published import Published, assemble
 from gitsync.control.records import Pointer, StoredSource
-from gitsync.errors import TrustError, Unavailable
+from gitsync.errors import GitsyncError, Unavailable
 
 log = logging.getLogger("gitsync.feed")
 
@@ -65,14 +65,13 @@ class Feed:
                     self._clear_error()
                     return
                 stored = [await self._store.load_published(one.source) for one in pointers]
+            loaded = [one for one in stored if one is not None]
+            published = assemble(loaded)
         except (Unavailable, TimeoutError) as error:
             await self._without_store(error)
             return
-        loaded = [one for one in stored if one is not None]
-        try:
-            published = assemble(loaded)
-        except TrustError as error:
-            self._fail(f"what is stored cannot be trusted, the last good release keeps serving: {error}")
+        except GitsyncError as error:
+            self._fail(f"what is stored cannot be used, the last good release keeps serving: {error}")
             return
         self._put(published)
         self._known = _by_source([one.pointer for one in loaded])
@@ -88,7 +87,7 @@ class Feed:
             return
         try:
             published = assemble(cached)
-        except TrustError as untrusted:
+        except GitsyncError as untrusted:
             self._fail(f"the release kept on this machine cannot be trusted: {untrusted}")
             return
         log.warning("serving the release that is kept on this machine")

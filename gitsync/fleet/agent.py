@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,8 @@ from gitsync.ids import AgentUid, ConfigHash, TargetId
 from gitsync.labels import RankedLabels
 from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus
 
+STOP = ConfigHash(hashlib.sha256(b"gitsync.stop.v1\0").digest())
+"""Stands for the empty configuration, which stops a Collector; sent only to free a stuck supervisor."""
 FAILED_KEPT = 20
 """How many failed payloads an agent remembers, newest first."""
 
@@ -72,6 +75,8 @@ class Agent:
         last_good: newest payload that was proven on it; belongs to `target` and is forgotten with it.
         failed: payloads that failed on it while on trial, newest first.
         error: the agent's words about the newest failure of what is wanted; "" when there is none.
+        stuck: it refuses even its last good payload, because its own validation fails on what it runs.
+        freed: an empty configuration freed it, and nothing was proven since; that is done once.
         wanted: payload that its target's version wanted for it last.
         effective: digest of the newest effective configuration it reported.
         contained: whether that one contains what `current` sent; None: not judged yet.
@@ -89,6 +94,8 @@ class Agent:
     last_good: ConfigHash | None = None
     failed: tuple[ConfigHash, ...] = ()
     error: str = ""
+    stuck: bool = False
+    freed: bool = False
     target: TargetId | None = None
     wanted: ConfigHash | None = None
     health: ComponentHealth | None = None

@@ -5,7 +5,8 @@ First hit wins (DESIGN section 3):
 0. per target the definition in effect for this agent, 1. the best matching target, none: KEEP, 2. an agent that
 cannot take configuration, or of unknown type: READ_ONLY, 3. the payload its version wants, 4. if that failed on this
 agent: the first of its last good, stable, fallback that did not, else BLOCKED, 5. reported already, or on its way:
-KEEP, 6. suspended or frozen: KEEP, 7. OFFER.
+KEEP, 6. suspended or frozen: KEEP, 7. OFFER. Before 4, a supervisor that is stuck on what it runs gets STOP once: an
+empty configuration frees it, then its last good one follows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import enum
 from dataclasses import dataclass
 
 from gitsync.bundle.version import COLLECTOR, EMPTY_SLOT, TargetVersion
-from gitsync.fleet.agent import Agent, AttemptState
+from gitsync.fleet.agent import STOP, Agent, AttemptState
 from gitsync.fleet.desired import Desired, agent_type
 from gitsync.fleet.observe import MAX_TRIES
 from gitsync.ids import ConfigHash, TargetId, VersionDigest
@@ -28,6 +29,7 @@ class Kind(enum.StrEnum):
     KEEP = "keep"
     READ_ONLY = "read-only"
     BLOCKED = "blocked"
+    STOP = "stop"
 
 
 class Reason(enum.StrEnum):
@@ -37,6 +39,7 @@ class Reason(enum.StrEnum):
     CANNOT_TAKE_CONFIG = "cannot-take-config"
     UNKNOWN_TYPE = "unknown-type"
     ALL_FAILED = "all-failed"
+    STUCK = "stuck"
     UP_TO_DATE = "up-to-date"
     ON_ITS_WAY = "on-its-way"
     NO_ANSWER = "no-answer"
@@ -65,7 +68,7 @@ class Assignment:
     @property
     def flag(self) -> str | None:
         """What people should look at."""
-        flagged = (Reason.ALL_FAILED, Reason.WANTED_FAILED, Reason.NO_ANSWER)
+        flagged = (Reason.ALL_FAILED, Reason.STUCK, Reason.WANTED_FAILED, Reason.NO_ANSWER)
         return str(self.reason) if self.reason in flagged else None
 
 
@@ -78,6 +81,9 @@ def assign(agent: Agent, desired: Desired) -> Assignment:
     obstacle = _obstacle(agent, version)
     if obstacle is not None:
         return Assignment(Kind.READ_ONLY, obstacle, version.id, version.digest, wanted)
+    if _is_stuck(agent):
+        kind = Kind.KEEP if agent.current is not None and agent.current.digest == STOP else Kind.STOP
+        return Assignment(kind, Reason.STUCK, version.id, version.digest, wanted, STOP)
     digest = _choose(agent, desired, version, wanted)
     if digest is None:
         return Assignment(Kind.BLOCKED, Reason.ALL_FAILED, version.id, version.digest, wanted)
@@ -102,6 +108,11 @@ def _choose(agent: Agent, desired: Desired, version: TargetVersion, wanted: Conf
         if digest is not None and digest not in agent.failed:
             return digest
     return None
+
+
+def _is_stuck(agent: Agent) -> bool:
+    """A supervisor that refuses everything because of what runs; only an empty configuration frees it."""
+    return agent.stuck and agent.healthy is False and agent.last_good is not None
 
 
 def _wanted_failed(agent: Agent, wanted: ConfigHash) -> bool:

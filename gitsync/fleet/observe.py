@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from gitsync.fleet.agent import FAILED_KEPT, Agent, Attempt, AttemptState, Reported
+from gitsync.fleet.agent import FAILED_KEPT, STOP, Agent, Attempt, AttemptState, Reported
 from gitsync.ids import ConfigHash, TargetId
 from gitsync.labels import RankedLabels
 from gitsync.opamp import messages
 from gitsync.opamp.messages import Capability, ConfigStatus, EffectiveReported
 
+VALIDATION_FAILED = "configuration validation failed"
+"""How a supervisor with validate_config says that the Collector refused. It merges what runs over what is new, so once
+a bad configuration runs, every good one is refused, too."""
 MAX_TRIES = 3
 """How often an offer without an answer is put on the wire before the agent is flagged."""
 
@@ -172,6 +175,10 @@ def _applied(agent: Agent, attempt: Attempt, at: datetime) -> Agent:
         return agent
     if attempt.state is not AttemptState.APPLIED:
         attempt = replace(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
+    if attempt.digest == STOP:
+        # The supervisor is free again: what it refused meanwhile says nothing about that content.
+        failed = tuple(one for one in agent.failed if one != agent.last_good)
+        return replace(agent, current=attempt, stuck=False, freed=True, failed=failed)
     return _settle(replace(agent, current=attempt), at)
 
 
@@ -179,9 +186,11 @@ def _failed(agent: Agent, attempt: Attempt, error: str, at: datetime) -> Agent:
     if attempt.state is AttemptState.PROVEN:
         return replace(agent, flag="failed-after-proof")
     moved = replace(attempt, state=AttemptState.FAILED, changed_at=at, failed_at=at, error=error)
-    if attempt.digest == agent.last_good:
-        return replace(agent, current=moved, flag="failed-after-proof")
-    return replace(agent, current=moved, failed=_with(agent.failed, attempt.digest), error=error)
+    if VALIDATION_FAILED in error and attempt.digest == agent.last_good and not agent.freed:
+        # It ran here before: what refuses it is what the supervisor runs now, not this content.
+        return replace(agent, current=moved, stuck=True)
+    failed = _with(agent.failed, attempt.digest)
+    return replace(agent, current=moved, failed=failed, error=error or agent.error, stuck=False)
 
 
 def _with(failed: tuple[ConfigHash, ...], digest: ConfigHash) -> tuple[ConfigHash, ...]:
@@ -227,14 +236,16 @@ def _without_answer(agent: Agent, at: datetime) -> Agent:
 def _settle(agent: Agent, at: datetime) -> Agent:
     """Moves the current attempt to PROVEN when all evidence that the agent declares is there."""
     attempt = agent.current
-    if attempt is None or not _is_evidenced(agent, attempt):
+    if attempt is None or attempt.digest == STOP or not _is_evidenced(agent, attempt):
         return agent
     proven = replace(
         attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=attempt.applied_at or at
     )
     failed = tuple(one for one in agent.failed if one != attempt.digest)
     error = "" if agent.wanted in (None, attempt.digest) else agent.error
-    return replace(agent, current=proven, last_good=attempt.digest, failed=failed, error=error)
+    return replace(
+        agent, current=proven, last_good=attempt.digest, failed=failed, error=error, stuck=False, freed=False
+    )
 
 
 def _is_evidenced(agent: Agent, attempt: Attempt) -> bool:

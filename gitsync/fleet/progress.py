@@ -32,7 +32,7 @@ def progress(agent: Agent, assignment: Assignment) -> SyncState:
     """The state of the agent towards what its target wants; FAILED also when it is back on something older."""
     if assignment.target is None or assignment.kind is Kind.READ_ONLY:
         return SyncState.PENDING
-    if assignment.kind is Kind.BLOCKED or assignment.digest != assignment.wanted:
+    if assignment.kind in (Kind.BLOCKED, Kind.STOP) or assignment.digest != assignment.wanted:
         return SyncState.FAILED
     attempt = agent.current
     if attempt is not None and attempt.digest == assignment.wanted:

@@ -17,6 +17,7 @@ _REASONS = {
     ),
     Reason.UNKNOWN_TYPE: "its type is unknown: add an agentTypes rule to gitsync.yaml",
     Reason.ALL_FAILED: "everything that could be given to it has failed on it",
+    Reason.STUCK: "its supervisor refuses everything because of what it runs; it is stopped once to free it",
     Reason.UP_TO_DATE: "it has what its target wants",
     Reason.ON_ITS_WAY: "the configuration is on its way",
     Reason.NO_ANSWER: "it was offered the configuration several times and never answered",

@@ -47,12 +47,13 @@ class Picture:
             for one in self.targets
         ]
         head = f"{self.connected} connected; {_verdict(self.commit)}"
-        return "; ".join([head, *parts, *([f"trouble: {self.trouble}"] if self.trouble else [])])
+        more = [] if self.real is None else [_real(self.real)]
+        return "; ".join([head, *parts, *more, *([f"trouble: {self.trouble}"] if self.trouble else [])])
 
     def table(self) -> RenderableType:
         """The live table."""
         table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("TARGET")
+        table.add_column("TARGET", overflow="fold")
         table.add_column("COMMIT")
         for name in ("REVISION", "AGENTS", "OFFERED", "APPLIED", "FAILED", "HEALTHY"):
             table.add_column(name, justify="right")
@@ -71,10 +72,14 @@ class Picture:
         foot = f"{self.connected} agents connected" + (f", {self.others} without a target" if self.others else "")
         lines = [Text(foot), Text(_verdict(self.commit), _colour(self.commit))]
         if self.real is not None:
-            lines.append(Text(f"real Collector: {self.real.state} in {self.real.target or '(no target)'}"))
+            lines.append(Text(_real(self.real), "red" if self.real.state == "failed" else ""))
         if self.trouble:
             lines.append(Text(self.trouble, "red"))
         return Group(table, Text(""), *lines)
+
+
+def _real(row: AgentRow) -> str:
+    return f"real Collector: {row.state}, target {row.target or '(none)'}"
 
 
 def _verdict(commit: CommitRow | None) -> str:

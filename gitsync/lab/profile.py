@@ -107,6 +107,9 @@ def make_profiles(
         raise ValueError(f"{len(wanted)} faults for {count} agents")
     kinds = random.choices(LABEL_SETS, weights=[share for _, _, share in LABEL_SETS], k=count)
     kinds[: len(LABEL_SETS)] = LABEL_SETS[:count]  # each kind is there when there is room
+    # Faults go to the kind that most commits change, the last ones first.
+    order = sorted(range(count), key=lambda number: (kinds[number][1].get("role") != "agent", -number))
+    faulty = dict(zip(order, wanted, strict=False))
     profiles: list[AgentProfile] = []
     for number, (service, labels, _) in enumerate(kinds):
         bits = random.getrandbits(128) & ~(0xF << 76) & ~(0x3 << 62) | (7 << 76) | (2 << 62)
@@ -117,7 +120,7 @@ def make_profiles(
                 service=service,
                 labels=labels,
                 transport=_transport(number, http_share),
-                fault=wanted[count - 1 - number] if count - 1 - number < len(wanted) else Fault.NONE,
+                fault=faulty.get(number, Fault.NONE),
             )
         )
     return profiles

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from typing import cast
 from urllib.parse import urlsplit
 
 import h11
@@ -100,10 +101,9 @@ class AgentSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from it
         if self._closing:
-            transport.abort()
+            self.abort()
             return
         self._wait(PATIENCE_SECONDS, self.abort)
         self._opened()

@@ -388,8 +388,9 @@ class _Conversation:
         assert pipe is not None
         # Git may end without reading all: then its exit code and stderr say why.
         with suppress(BrokenPipeError, ConnectionResetError):
-            pipe.write(self._stdin)
-            await pipe.drain()
+            if not pipe.is_closing():  # uvloop refuses to write to what is closed with an error of its own
+                pipe.write(self._stdin)
+                await pipe.drain()
         pipe.close()
         with suppress(BrokenPipeError, ConnectionResetError):
             await pipe.wait_closed()

@@ -280,6 +280,9 @@ class HttpConnection(asyncio.Protocol):
         if self._full:
             self._refuse(503, "too many connections", [self._retry_after()])
             return
+        if request.http_version not in (b"1.1", b"1.0"):
+            self._refuse(505, "this server speaks HTTP/1.1")
+            return
         path = request.target.partition(b"?")[0].decode("latin-1")
         if path != self._hub.options.path:
             self._refuse(404, f"agents connect to {self._hub.options.path}; there is nothing else here")

@@ -130,7 +130,8 @@ class WebSocketLink(asyncio.Protocol):
         hub = self._hub
         hub.add(self)
         hub.meters.open_links["websocket"] += 1
-        hub.wheel.ask(self, self._began + hub.options.first_message_timeout.total_seconds())
+        first = min(hub.options.first_message_timeout, hub.options.ping_interval)
+        hub.wheel.ask(self, self._began + first.total_seconds())
         hub.handler.opened(self)
         if trailing:
             self.data_received(trailing)
@@ -206,16 +207,17 @@ class WebSocketLink(asyncio.Protocol):
     def _check_silence(self, now: float) -> float:
         """First message, ping, silence; when to look again."""
         options = self._hub.options
+        interval = options.ping_interval.total_seconds()
         if not self._has_message and not self._held:
             deadline = self._began + options.first_message_timeout.total_seconds()
             if now >= deadline:
                 self._fail("websocket.no-message", frames.POLICY, "no message has come")
-            return deadline
-        interval = options.ping_interval.total_seconds()
+            return min(deadline, now + interval)
         if self._paused_since:
             return now + interval  # its own deadline runs
-        if now - self._last_received < interval:
+        if self._last_received >= self._pinged_at:  # the same tick of a coarse clock counts as an answer
             self._pinged_at = 0.0
+        if now - self._last_received < interval:
             return self._last_received + interval
         if not self._pinged_at:
             self._pinged_at = now
@@ -232,7 +234,11 @@ class WebSocketLink(asyncio.Protocol):
             return
         self._last_received = self._hub.time()
         self._reader.push(data)
-        if not self._held:
+        if self._held:
+            return
+        if self._paused_since and self._phase is Phase.OPEN:
+            self._hold()
+        else:
             self._process()
 
     def eof_received(self) -> None:

@@ -68,5 +68,5 @@ async def test_an_application_is_never_sent_collector_yaml(tmp_path: Path) -> No
 
 
 def _body(event: dict[str, object]) -> object:
-    (entry,) = event["objects"]  # type: ignore[misc]
+    (entry,) = event["entries"]  # type: ignore[misc]
     return json.loads(entry["body"])  # type: ignore[index]

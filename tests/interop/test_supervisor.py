@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 #: Plain HTTP agents ask every 30 s.
 POLL_SECONDS = 60.0
+UID = uuid.UUID("018f6c3e-7a1b-7c2d-9e4f-0123456789ab")
 
 
 def a_port() -> int:
@@ -65,24 +67,24 @@ async def service(repo: GitRepo, tmp_path: Path) -> AsyncIterator[ServiceUnderTe
 def supervisor(service: ServiceUnderTest, tmp_path: Path, transport: str, **options: object) -> Supervisor:
     scheme = {"websocket": "ws", "http": "http"}[transport]
     url = scheme + service.opamp_url.removeprefix("http")
-    return Supervisor(url, tmp_path / "agent", labels={"role": "agent"}, **options)  # type: ignore[arg-type]
+    return Supervisor(url, tmp_path / "agent", labels={"role": "agent"}, instance_id=UID, **options)  # type: ignore[arg-type]
 
 
 def live(service: ServiceUnderTest, agent: Supervisor) -> object:
-    return service.running.agents.get(AgentUid(agent.instance_uid))
+    return service.running.agents.get(AgentUid(UID.bytes))
 
 
 async def proven(service: ServiceUnderTest, agent: Supervisor, digest: bytes | None = None) -> bytes:
     """Waits until a payload (this one, if given) is proven on the agent; its digest."""
 
     def done() -> bool:
-        one = service.running.agents.get(AgentUid(agent.instance_uid))
+        one = service.running.agents.get(AgentUid(UID.bytes))
         if one is None or one.agent.current is None or one.agent.current.state is not AttemptState.PROVEN:
             return False
         return digest is None or one.agent.current.digest == digest
 
     await until(done, POLL_SECONDS)
-    one = service.running.agents.get(AgentUid(agent.instance_uid))
+    one = service.running.agents.get(AgentUid(UID.bytes))
     assert one is not None
     assert one.agent.current is not None
     return one.agent.current.digest
@@ -188,6 +190,7 @@ async def test_a_restart_of_the_agent_keeps_its_configuration(
         assert live(service, agent).agent.reported.digest == first  # type: ignore[attr-defined]
         await agent.restart(keep_state=False)
         await until(lambda: agent.effective_config().get("receivers", {}).get("otlp"), 60)
+        await proven(service, agent, first)
 
 
 async def test_a_supervisor_of_an_older_release_works_the_same(
@@ -218,3 +221,28 @@ async def test_an_agent_that_goes_back_by_itself_is_not_sent_what_failed_again(
         repo.commit_files({"gateways/collector.yaml": config(a_port())}, "something else")
         await service.published(repo.head)
         assert service.running.overview.meters.config_updates["offered"] == offered
+
+
+async def test_a_supervisor_that_is_stuck_on_its_own_validation_is_freed(
+    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path
+) -> None:
+    from tests.support.supervisor import OLD
+
+    def with_function(name: str) -> str:
+        transform = f'  transform:\n    trace_statements: [\'{name}(span.attributes["a"], "b")\']\n'
+        text = config(a_port()).replace("processors:\n", "processors:\n" + transform, 1)
+        return text.replace("processors: [batch]", "processors: [transform, batch]")
+
+    repo.commit_files({"agents/collector.yaml": with_function("set")}, "a transform")
+    await service.published(repo.head)
+    async with supervisor(service, tmp_path, "websocket", pair=OLD, validate_config=True) as agent:
+        good = await proven(service, agent)
+        # This supervisor validates with what runs merged over what is new: a bad function in a key that exists
+        # passes, crashes the Collector, and from then on every good configuration is refused.
+        repo.commit_files({"agents/collector.yaml": with_function("no_such_function")}, "crashes the Collector")
+        await service.published(repo.head)
+        bad = wanted(service)
+        await until(lambda: bad in live(service, agent).agent.failed, 60)  # type: ignore[attr-defined]
+        await proven(service, agent, good)
+        audit = await service.http.get("/api/v1/audit", headers={"Authorization": f"Bearer {service.token}"})
+        assert "to free a supervisor" in audit.text

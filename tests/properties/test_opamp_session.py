@@ -26,9 +26,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 attributes = st.dictionaries(names, texts, max_size=5)
 nanoseconds = st.integers(0, 2**64 - 1)
-leaves = st.builds(
-    m.ComponentHealth, st.booleans(), texts, texts, nanoseconds, nanoseconds, st.just({}), attributes
-)
+leaves = st.builds(m.ComponentHealth, st.booleans(), texts, texts, nanoseconds, nanoseconds, st.just({}), attributes)
 healths = st.recursive(
     leaves,
     lambda children: st.builds(
@@ -46,9 +44,7 @@ healths = st.recursive(
 effective = st.dictionaries(texts, st.builds(m.EffectiveObject, st.binary(max_size=30), texts), max_size=4)
 components = st.dictionaries(
     texts,
-    st.builds(
-        m.Component, attributes, st.dictionaries(texts, st.builds(m.Component, attributes), max_size=3)
-    ),
+    st.builds(m.Component, attributes, st.dictionaries(texts, st.builds(m.Component, attributes), max_size=3)),
     min_size=1,
     max_size=3,
 )
@@ -176,9 +172,7 @@ def test_every_answer_is_for_the_agent_and_nothing_is_offered_too_early(
         assert step.deadline == session.deadline
         assert (step.deadline is None) or not session.offers_open
         if m.OffersOpened() in step.events or session.offers_open != was_open:
-            assert session.offers_open == (m.OffersOpened() in step.events), (
-                "who waits for the event misses none"
-            )
+            assert session.offers_open == (m.OffersOpened() in step.events), "who waits for the event misses none"
         if isinstance(action, pb.AgentToServer):
             assert step.reply, "every message is answered"
         if not step.reply:

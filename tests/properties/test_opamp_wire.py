@@ -111,9 +111,7 @@ objects = st.lists(
 
 
 @settings(deadline=None)
-@given(
-    st.binary(min_size=16, max_size=16), objects, st.binary(min_size=1, max_size=64), st.binary(max_size=40)
-)
+@given(st.binary(min_size=16, max_size=16), objects, st.binary(min_size=1, max_size=64), st.binary(max_size=40))
 def test_a_spliced_offer_is_the_message_that_is_built_whole(
     uid: bytes, entries: list[tuple[str, str, str, bytes]], config_hash: bytes, statement: bytes
 ) -> None:

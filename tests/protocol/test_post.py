@@ -269,7 +269,7 @@ async def test_an_answer_over_the_outgoing_limit_is_not_sent() -> None:
     ("request_bytes", "status"),
     [
         (b"\x00\x01\x02\r\n\r\n", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         (b"POST /v1/opamp\r\n\r\n", 400),
         (b"POST /v1/opamp HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST /v1/opamp HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),

@@ -87,7 +87,10 @@ async def test_a_local_commit_is_seen_without_anybody_asking(service: ServiceUnd
 
 BAD = {
     "broken YAML": ({"agents/collector.yaml": "receivers: [unclosed\n"}, "agents/collector.yaml"),
-    "an unknown reference": ({"agents/collector.yaml": collector().replace("[otlp]", "[zipkin]")}, "agents/collector.yaml"),
+    "an unknown reference": (
+        {"agents/collector.yaml": collector().replace("[otlp]", "[zipkin]")},
+        "agents/collector.yaml",
+    ),
     "overlapping selectors": (
         {"gateways/target.yaml": "selector:\n  matchLabels: {zone: a}\n"},
         "target.yaml",

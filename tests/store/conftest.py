@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,17 +38,65 @@ async def postgres_url(postgres: PostgresServer) -> AsyncIterator[str]:
     await postgres.drop_database(name)
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with tables and nothing in them: copying it is quicker than making them for each test."""
+    file = tmp_path_factory.mktemp("migrated") / "gitsync.db"
+    asyncio.run(_migrate(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: PostgresServer) -> str:
+    """The same on PostgreSQL, as a template."""
+
+    async def make() -> str:
+        name = await postgres.create_database()
+        await _migrate(postgres.url(name))
+        return name
+
+    return asyncio.run(make())
+
+
+async def _migrate(url: str) -> None:
+    async with await SqlStore.open(StoreOptions(url)):
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An empty database."""
+    """A database."""
 
     dialect: str
     options: StoreOptions
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def empty_place(request: pytest.FixtureRequest) -> Place:
+    """A database without tables."""
+    return _place(request, "sqlite_url", "postgres_url")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest) -> Place:
-    url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    """A database with empty tables."""
+    return _place(request, "migrated_sqlite_url", "migrated_postgres_url")
+
+
+@pytest.fixture
+def migrated_sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'gitsync.db')}"
+
+
+@pytest.fixture
+async def migrated_postgres_url(postgres: PostgresServer, migrated_database: str) -> AsyncIterator[str]:
+    name = await postgres.create_database(template=migrated_database)
+    yield postgres.url(name)
+    await postgres.drop_database(name)
+
+
+def _place(request: pytest.FixtureRequest, sqlite: str, postgresql: str) -> Place:
+    url = request.getfixturevalue(sqlite if request.param == "sqlite" else postgresql)
     return Place(request.param, StoreOptions(url, lock_timeout=timedelta(seconds=2)))
 
 

@@ -57,9 +57,9 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there(store: SqlS
         assert await again.acquire_lease("leader", "somebody else", TTL) is None
 
 
-async def test_programs_that_start_at_once_do_not_collide(place: Place) -> None:
+async def test_programs_that_start_at_once_do_not_collide(empty_place: Place) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(SqlStore.open(place.options)) for _ in range(4)]
+        tasks = [group.create_task(SqlStore.open(empty_place.options)) for _ in range(4)]
     stores = [task.result() for task in tasks]
     try:
         for one in stores:

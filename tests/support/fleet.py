@@ -178,5 +178,3 @@ async def a_fleet(path: Path, clock: ManualClock | None = None) -> AsyncIterator
             finally:
                 running.cancel()
         await journal.flush()
-
-

@@ -28,7 +28,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         """Prepares the data directory; takes a second or two."""
-        self._home = Path(tempfile.mkdtemp(prefix="gs-pg-"))
+        self._home = Path(tempfile.mkdtemp(prefix="gs-pg-", dir=_memory()))
         self._data = self._home / "data"
         self._as = UNPRIVILEGED if os.geteuid() == 0 else None
         self._bin = self._programs()
@@ -72,10 +72,10 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self._home)
 
-    async def create_database(self) -> str:
-        """The name of a new, empty database."""
+    async def create_database(self, template: str = "template0") -> str:
+        """The name of a new database: an empty one, or a copy of another one that nobody is connected to."""
         name = f"t{secrets.token_hex(6)}"
-        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
     async def drop_database(self, name: str) -> None:
@@ -125,3 +125,10 @@ class PostgresServer:
         done = subprocess.run(command, user=self._as, cwd=self._home, capture_output=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+
+
+def _memory() -> Path | None:
+    """A directory in memory, where new databases take a third of the time; None when there is not enough of it."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 30
+    return memory if roomy else None

@@ -21,38 +21,80 @@ def sdk(manifest: str, **more: str) -> dict[str, str]:
 
 
 CASES: dict[str, tuple[dict[str, str], str]] = {
-    "GS0402": ({"gitsync.yaml": "aliasses: {}\n"}, 'gitsync.yaml:1:1: error GS0402: unknown key "aliasses" (did you mean "aliases"?)'),
+    "GS0402": (
+        {"gitsync.yaml": "aliasses: {}\n"},
+        'gitsync.yaml:1:1: error GS0402: unknown key "aliasses" (did you mean "aliases"?)',
+    ),
     "GS0403": (
         {"agents/target.yaml": "selector:\n  matchLabels:\n    canary: true\n"},
-        "agents/target.yaml:3:13: error GS0403: \"selector.matchLabels.canary\" must be text, not true or false "
-        '(put it in quotes: "true")',
+        'agents/target.yaml:3:13: error GS0403: "selector.matchLabels.canary" must be text, not true or false (put it',
     ),
     "GS0404": ({"gitsync.yaml": "apiVersion: gitsync/v2\n"}, "gitsync.yaml:1:13"),
-    "GS0405": ({"gitsync.yaml": "agentTypes:\n  - type: x\n"}, 'gitsync.yaml:2:5: error GS0405: "agentTypes[0]" needs the key "selector"'),
+    "GS0405": (
+        {"gitsync.yaml": "agentTypes:\n  - type: x\n"},
+        'gitsync.yaml:2:5: error GS0405: "agentTypes[0]" needs the key "selector"',
+    ),
     "GS0406": ({"gitsync.yaml": "aliases:\n  env: [region]\n  region: [cloud.region]\n"}, "gitsync.yaml:2:9"),
     "GS0407": (
         {"agents/target.yaml": "selector:\n  matchExpressions:\n    - {key: a, operator: In}\n"},
         "agents/target.yaml:3:7",
     ),
-    "GS0408": (AGENTS | {"agents/target.yaml": AGENTS["agents/target.yaml"] + "include:\n  - c.yaml\n  - c.yaml\n"}, "agents/target.yaml:4:5"),
+    "GS0408": (
+        AGENTS | {"agents/target.yaml": AGENTS["agents/target.yaml"] + "include:\n  - c.yaml\n  - c.yaml\n"},
+        "agents/target.yaml:4:5",
+    ),
     "GS0409": (AGENTS | {"target.yaml": "selector: {}\n"}, "target.yaml:1:1"),
     "GS0501": ({"a=/c.yaml": COLLECTOR_YAML}, "a=/c.yaml:1:1"),
     "GS0502": (AGENTS | {"agents/prod/x.yaml": ""}, "agents/prod/x.yaml:1:1"),
     "GS0503": (AGENTS | {"agents/target.yaml": ""}, "agents/target.yaml:1:1"),
     "GS0505": (AGENTS | {"agents/role=gateway/c.yaml": ""}, "agents/role=gateway/c.yaml:1:1"),
-    "GS0506": (AGENTS | {"more/target.yaml": "trustedOnly: false\nselector: {matchLabels: {env: prod}}\n", "more/c.yaml": COLLECTOR_YAML}, "more/target.yaml:2:1"),
-    "GS0507": ({"a/target.yaml": "default: true", "b/target.yaml": "default: true"}, "b/target.yaml:1:1"),
+    "GS0506": (
+        AGENTS
+        | {
+            "more/target.yaml": "trustedOnly: false\nselector: {matchLabels: {env: prod}}\n",
+            "more/c.yaml": COLLECTOR_YAML,
+        },
+        "more/target.yaml:2:1",
+    ),
+    "GS0507": (
+        {"a/target.yaml": "default: true", "a/c.yaml": COLLECTOR_YAML, "b/target.yaml": "default: true"},
+        "b/target.yaml:1:1",
+    ),
     "GS0508": ({"a/target.yaml": "default: true\nselector: {}\n"}, "a/target.yaml:1:1"),
     "GS0509": (AGENTS | {"agents/env=x/target.yaml": "priority: 1"}, "agents/env=x/target.yaml:1:1"),
-    "GS0510": (AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [/lib/base.yaml]\n", "lib/bse.yaml": ""}, "agents/target.yaml:2:11"),
-    "GS0511": (AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [../../etc/passwd]\n"}, "agents/target.yaml:2:11"),
-    "GS0512": (AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [/notes.txt]\n", "notes.txt": ""}, "agents/target.yaml:2:11"),
-    "GS0513": (AGENTS | {"agents/target.yaml": "selector: {}\nobjects: [{name: a, file: c.yaml}]\n"}, "agents/target.yaml:2:1"),
-    "GS0514": (sdk("objects: [{name: a, file: a.json}]\n", sdk__a_json="{}", sdk__c_yaml=COLLECTOR_YAML), "sdk/c.yaml:1:1"),
+    "GS0510": (
+        AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [/lib/base.yaml]\n", "lib/bse.yaml": ""},
+        "agents/target.yaml:2:11",
+    ),
+    "GS0511": (
+        AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [../../etc/passwd]\n"},
+        "agents/target.yaml:2:11",
+    ),
+    "GS0512": (
+        AGENTS | {"agents/target.yaml": "selector: {}\ninclude: [/notes.txt]\n", "notes.txt": ""},
+        "agents/target.yaml:2:11",
+    ),
+    "GS0513": (
+        AGENTS | {"agents/target.yaml": "selector: {}\nobjects: [{name: a, file: c.yaml}]\n"},
+        "agents/target.yaml:2:1",
+    ),
+    "GS0514": (
+        sdk("objects: [{name: a, file: a.json}]\n", sdk__a_json="{}", sdk__c_yaml=COLLECTOR_YAML),
+        "sdk/c.yaml:1:1",
+    ),
     "GS0515": (sdk("objects: [{name: a, file: a.bin}]\n", sdk__a_bin="x"), "sdk/target.yaml:3:27"),
     "GS0516": (sdk("objects: [{name: a, file: a.json}]\n", sdk__a_json='{\n  "a": 1,\n}'), "sdk/a.json:3:1"),
-    "GS0517": (SDK_RULE | {"s/target.yaml": "agentType: sdkk\nselector: {}\n"}, "s/target.yaml:1:1"),
-    "GS0518": (SDK_RULE | AGENTS | {"agents/x=y/target.yaml": "agentType: sdk\nobjects: [{name: a, file: a.json}]\n", "agents/x=y/a.json": "{}"}, "agents/x=y/target.yaml:1:1"),
+    "GS0517": (
+        SDK_RULE
+        | {"s/target.yaml": "agentType: sdkk\nselector: {}\nobjects: [{name: a, file: a.json}]\n", "s/a.json": "{}"},
+        "s/target.yaml:1:1",
+    ),
+    "GS0518": (
+        SDK_RULE
+        | AGENTS
+        | {"agents/x=y/target.yaml": "agentType: sdk\nobjects: [{name: a, file: a.json}]\n", "agents/x=y/a.json": "{}"},
+        "agents/x=y/target.yaml:1:1",
+    ),
     "GS0519": ({"agents/target.yaml": "selector: {}\n"}, "agents/target.yaml:1:1"),
     "GS0901": (AGENTS | {"teams/a/addon.yaml": "selector: {}\n"}, "teams/a/addon.yaml:1:1"),
     "GS0902": (AGENTS | {"agents/target.yaml": "selector: {}\naddons: [/teams/*]\n"}, "agents/target.yaml:2:1"),
@@ -69,7 +111,7 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
         AGENTS | {"agents/target.yaml": "selector: {}\ninclude:\n  - path: c.yaml\n    when: {matchLabels: {a: b}}\n"},
         "agents/target.yaml:4:5",
     ),
-}  # fmt: skip
+}
 
 BAD_ENTRIES = {
     "GS0601": "symlink",

@@ -79,9 +79,7 @@ def test_a_good_configuration_has_no_findings() -> None:
         ("service: {pipelines: {traces: {connectors: []}}}", "GS0210", (1, 32)),
     ],
 )
-def test_a_part_of_a_configuration_must_have_the_right_shape(
-    text: str, code: str, place: tuple[int, int]
-) -> None:
+def test_a_part_of_a_configuration_must_have_the_right_shape(text: str, code: str, place: tuple[int, int]) -> None:
     (found,) = check_fragment(read(text), "c.yaml")
     assert (found.code, (found.line, found.column), found.severity) == (code, place, Severity.ERROR)
 
@@ -225,9 +223,7 @@ def test_pipelines_fit_what_is_configured(pipelines: str, code: str, column: int
 
 def test_receivers_exporters_and_extensions_may_be_named_twice() -> None:
     text = "{pipelines: {traces: {receivers: [a, a], exporters: [x, x]}}, extensions: [e, e]}"
-    assert not [
-        one for one in check(service(text, more=", extensions: {e: }")) if one.severity is Severity.ERROR
-    ]
+    assert not [one for one in check(service(text, more=", extensions: {e: }")) if one.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize("section", ["receivers", "exporters"])
@@ -239,9 +235,7 @@ def test_a_connector_with_the_id_of_another_component_is_ambiguous(section: str)
 
 
 def test_a_connector_may_have_the_id_of_a_processor() -> None:
-    text = GOOD.replace("processors: {batch: }", "processors: {batch: , count: }").replace(
-        "[batch]", "[batch, count]"
-    )
+    text = GOOD.replace("processors: {batch: }", "processors: {batch: , count: }").replace("[batch]", "[batch, count]")
     assert check(text) == []
 
 
@@ -286,9 +280,7 @@ def test_ids_are_compared_without_the_spaces_around_their_parts() -> None:
 
 
 def test_a_bad_id_is_reported_once_and_does_not_look_missing_as_well() -> None:
-    found = check(
-        GOOD.replace("{debug: }", "{de-bug: }").replace("debug]", "de-bug]").replace("[debug,", "[de-bug,")
-    )
+    found = check(GOOD.replace("{debug: }", "{de-bug: }").replace("debug]", "de-bug]").replace("[debug,", "[de-bug,"))
     assert {one.code for one in found} == {"GS0203"}
     assert len(found) == 4
 
@@ -299,9 +291,7 @@ def test_a_pipeline_with_an_unknown_signal_is_still_checked() -> None:
 
 
 def test_a_finding_in_a_merged_configuration_points_to_the_file_its_part_came_from() -> None:
-    over = read(
-        "service:\n  pipelines:\n    metrics:\n      exporters: [prometheus]\n", "agents/env=prod/p.yaml"
-    )
+    over = read("service:\n  pipelines:\n    metrics:\n      exporters: [prometheus]\n", "agents/env=prod/p.yaml")
     (found,) = check_collector(merge(read(GOOD), over), path="agents/env=prod")
     assert found.location() == "agents/env=prod/p.yaml:4:19"
     assert found.message == 'pipeline "metrics" uses exporter "prometheus", which is not configured'

@@ -267,9 +267,7 @@ def test_what_is_wrong_is_refused_with_its_place(text: str, found: list[tuple[in
         (b"a: " + b"x" * (1 << 20), [(0, 0, "GS0103")]),
     ],
 )
-def test_what_is_no_text_is_refused_before_it_is_parsed(
-    data: bytes, found: list[tuple[int, int, str]]
-) -> None:
+def test_what_is_no_text_is_refused_before_it_is_parsed(data: bytes, found: list[tuple[int, int, str]]) -> None:
     assert refused(data) == found
 
 

@@ -23,9 +23,7 @@ def value(text: str) -> Node:
     return node
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.name.removesuffix(".in.yaml") for path in GOLDEN.glob("*.in.yaml"))
-)
+@pytest.mark.parametrize("name", sorted(path.name.removesuffix(".in.yaml") for path in GOLDEN.glob("*.in.yaml")))
 def test_compiled_yaml_is_the_golden_file_byte_for_byte(name: str) -> None:
     compiled = emit(read((GOLDEN / f"{name}.in.yaml").read_bytes()))
     assert compiled == (GOLDEN / f"{name}.out.yaml").read_bytes()

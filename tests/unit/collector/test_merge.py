@@ -85,9 +85,7 @@ def test_a_key_is_removed_by_its_path(path: str, left: object) -> None:
     assert to_python(removed) == left
 
 
-@pytest.mark.parametrize(
-    "path", ["", "::", "exporters::nope", "x::y", "a::0", "exporters::", "exporters::otlp::a::b"]
-)
+@pytest.mark.parametrize("path", ["", "::", "exporters::nope", "x::y", "a::0", "exporters::", "exporters::otlp::a::b"])
 def test_removing_what_is_not_there_is_none(path: str) -> None:
     assert remove(read("{exporters: {otlp: {a: 1}}, x: 1, a: [1]}"), path) is None
 

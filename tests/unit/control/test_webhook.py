@@ -29,9 +29,7 @@ def test_a_wrong_secret_is_refused(kind: str) -> None:
 
 
 def test_the_example_of_githubs_documentation_verifies() -> None:
-    headers = {
-        "x-hub-signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    }
+    headers = {"x-hub-signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"}
     assert verify_delivery("github", headers, b"Hello, World!", [b"It's a Secret to Everybody"]).accepted
 
 
@@ -49,15 +47,10 @@ def test_no_signature_no_secret_unknown_provider_and_too_large_are_refused() -> 
     signed = sign_delivery("github", PUSH, SECRET)
     assert verify_delivery("github", {}, PUSH, [SECRET]).reason == "no-signature"
     assert verify_delivery("github", signed, PUSH, []).reason == "bad-signature"
-    assert (
-        verify_delivery("github", sign_delivery("github", PUSH, b""), PUSH, [b""]).reason == "bad-signature"
-    )
+    assert verify_delivery("github", sign_delivery("github", PUSH, b""), PUSH, [b""]).reason == "bad-signature"
     assert verify_delivery("subversion", signed, PUSH, [SECRET]).reason == "unknown-provider"
     large = b" " * (MAX_BODY_BYTES + 1)
-    assert (
-        verify_delivery("github", sign_delivery("github", large, SECRET), large, [SECRET]).reason
-        == "too-large"
-    )
+    assert verify_delivery("github", sign_delivery("github", large, SECRET), large, [SECRET]).reason == "too-large"
 
 
 @pytest.mark.parametrize(

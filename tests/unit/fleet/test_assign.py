@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gitsync.bundle.version import MatchRules, TypeRule
-from gitsync.fleet.agent import Agent, Attempt, AttemptState, Reported
+from gitsync.fleet.agent import STOP, Agent, Attempt, AttemptState, Reported
 from gitsync.fleet.assign import Kind, Reason, assign
 from gitsync.fleet.observe import Assigned, Offered, observe
 from gitsync.fleet.progress import SyncState, progress
@@ -184,3 +184,36 @@ def test_a_suspended_target_offers_nothing_new() -> None:
 def test_after_the_offer_nothing_is_offered_twice() -> None:
     offered = observe(agent(), Offered(a_hash("new"), 7), NOW)
     assert assign(offered, DESIRED).kind is Kind.KEEP
+
+
+def test_a_stuck_supervisor_is_stopped_once_and_then_given_its_last_good() -> None:
+    text = "configuration validation failed: exit status 1"
+    stuck = agent(
+        failed=(a_hash("new"),), wanted=a_hash("new"), last_good=a_hash("old"), target=AGENTS.id, healthy=False
+    )
+    assert assign(stuck, DESIRED).digest == a_hash("old")
+    stuck = observe(stuck, Offered(a_hash("old"), 1), NOW)
+    stuck = observe(stuck, ConfigStatusReported(a_hash("old"), ConfigStatus.FAILED, text), NOW)
+    result = assign(stuck, DESIRED)
+    assert (result.kind, result.reason, result.digest) == (Kind.STOP, Reason.STUCK, STOP)
+    assert progress(stuck, result) is SyncState.FAILED
+    stuck = observe(stuck, Offered(STOP, 1), NOW)
+    assert assign(stuck, DESIRED).kind is Kind.KEEP
+    freed = observe(stuck, ConfigStatusReported(STOP, ConfigStatus.APPLIED), NOW)
+    result = assign(freed, DESIRED)
+    assert (result.kind, result.digest) == (Kind.OFFER, a_hash("old"))
+    freed = observe(freed, Offered(a_hash("old"), 1), NOW)
+    again = observe(freed, ConfigStatusReported(a_hash("old"), ConfigStatus.FAILED, text), NOW)
+    assert assign(again, DESIRED).kind is Kind.BLOCKED
+
+
+def test_a_healthy_agent_is_never_stopped() -> None:
+    stuck = agent(stuck=True, wanted=a_hash("new"), last_good=a_hash("old"), target=AGENTS.id, healthy=True)
+    assert assign(stuck, DESIRED).kind is Kind.OFFER
+
+
+def test_a_last_good_that_fails_when_it_comes_back_is_not_offered_in_a_loop() -> None:
+    back = agent(failed=(a_hash("new"),), wanted=a_hash("new"), last_good=a_hash("old"), target=AGENTS.id)
+    back = observe(back, Offered(a_hash("old"), 1), NOW)
+    back = observe(back, ConfigStatusReported(a_hash("old"), ConfigStatus.FAILED, "port in use"), NOW)
+    assert assign(back, DESIRED).kind is Kind.BLOCKED

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gitsync.ids import show_uid
+from tests.support.builders import a_uid
+from tests.support.webservice import BAD, GOOD
+from tests.unit.cli.conftest import Running
+
+COMMIT = f"""\
+Commit:     {BAD.id}
+Source:     default
+Author:     Ann <ann@example.com>
+Date:       2026-11-21 12:00:00Z
+Subject:    Break the edge
+Signed by:  -
+Seen:       2026-11-21 12:01:00Z
+Verdict:    rejected
+In effect:  no
+
+Files:
+  error    agents/collector.yaml  (1 error, 1 warning)
+  ok       agents/target.yaml
+  ok       gitsync.yaml
+
+Diagnostics:
+  agents/collector.yaml:7:18: error GS2101: pipeline refers to exporter otpl
+      hint: did you mean otlp?
+  agents/collector.yaml:3: warning GS2901: nothing uses this receiver
+"""
+
+
+async def test_a_commit_shows_every_file_and_every_finding(running: Running) -> None:
+    done = await running.gitsync("describe", "commit", BAD.id[:8])
+    assert (done.code, done.out) == (0, COMMIT)
+
+
+@pytest.mark.parametrize("name", [show_uid(a_uid(1)), show_uid(a_uid(1)).upper(), "edge-1"])
+async def test_an_agent_is_found_by_uid_and_by_name(running: Running, name: str) -> None:
+    done = await running.gitsync("describe", "agent", name)
+    assert done.code == 0
+    assert f"UID:                     {show_uid(a_uid(1))}" in done.out
+    assert "selector: role=edge (the agent has role=edge)" in done.out
+    assert "  agent: healthy (StatusOK)\n    pipeline:traces: healthy\n" in done.out
+    assert "2026-11-21 12:00:00Z   sha256:ecc370df4504   1763000001   proven   1       -" in done.out
+
+
+@pytest.mark.parametrize("name", ["nobody", "a,b", "x in (y)", "!z"])
+async def test_an_agent_that_nobody_knows_is_said_to_be_unknown(running: Running, name: str) -> None:
+    done = await running.gitsync("describe", "agent", name)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: no agent is called {name!r}\n")
+
+
+async def test_a_name_that_several_agents_have_is_not_guessed(running: Running) -> None:
+    done = await running.gitsync("describe", "agent", "otelcol")
+    assert done.code == 2
+    assert "several agents have service.name=otelcol" in done.err
+    assert show_uid(a_uid(2)) in done.err
+
+
+async def test_explain_tells_why(running: Running) -> None:
+    done = await running.gitsync("explain", "agent", "gw-1")
+    assert done.out.startswith("it cannot take configuration: it does not declare AcceptsRemoteConfig")
+    assert "  target: gateways\n" in done.out
+    document = json.loads((await running.gitsync("explain", "agent", "gw-1", "-o", "json")).out)
+    assert document["reason"] == "cannot-take-config"
+
+
+async def test_a_target_shows_its_configuration_with_the_file_and_line_of_each_value(running: Running) -> None:
+    done = await running.gitsync("describe", "target", "agents", "--config")
+    assert "Agents:      1 applied, 1 failed\n" in done.out
+    assert f"2026-11-21 12:00:00Z  commit    {GOOD.id[:10]}    Add the edge  by system" in done.out
+    assert "exporters:\n  otlp:\n    endpoint: backend:4317\n" in done.out
+    assert "exporters::otlp::endpoint   agents/collector.yaml:3\n" in done.out
+    assert "endpoint" not in (await running.gitsync("describe", "target", "agents")).out
+
+
+async def test_a_target_that_does_not_exist_is_answered_with_those_that_do(running: Running) -> None:
+    done = await running.gitsync("describe", "target", "nowhere")
+    assert (done.code, done.err) == (2, "error: there is no target 'nowhere'\nhint: known are: agents, gateways\n")
+
+
+@pytest.mark.parametrize("what", ["agent edge-1", f"commit {GOOD.id}", "target agents"])
+async def test_each_description_is_also_a_document(running: Running, what: str) -> None:
+    done = await running.gitsync("describe", *what.split(), "-o", "json")
+    assert json.loads(done.out)["kind"].lower() == what.split(maxsplit=1)[0]
