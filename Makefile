@@ -23,7 +23,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@touch $@
 
 run: $(STAMP) ## start gitsync on an example repository with simulated agents
-	@$(BIN)/gitsync lab --serve
+	@$(BIN)/gitsync lab
 
 test: $(STAMP) ## set up everything and run the tests
 	@$(BIN)/python -m tests.support.tools

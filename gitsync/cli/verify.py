@@ -150,6 +150,8 @@ def _instant(text: str | None) -> datetime:
 
 
 def _show(statement: Statement, case: _Case) -> None:
+    from gitsync.bundle.statement import show_instant
+
     typer.echo("verified")
     show_facts(
         {
@@ -160,7 +162,7 @@ def _show(statement: Statement, case: _Case) -> None:
             "Author": statement.commit.author,
             "Subject": statement.commit.subject,
             "Config": statement.config_hash,
-            "Expires": str(statement.expires),
+            "Expires": show_instant(statement.expires),
             "Labels": "checked" if case.labels is not None else "not checked (give --labels)",
             "Objects": f"{len(case.objects)} checked" if case.objects else "not checked",
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 
 from rich.console import Group, RenderableType
@@ -113,7 +113,7 @@ class Watcher:
         self._roster: list[AgentRow] = []
         self._roster_at = float("-inf")
 
-    async def pictures(self) -> AsyncIterator[Picture]:
+    async def pictures(self) -> AsyncGenerator[Picture]:
         """A picture at each look, for ever; a server that does not answer leaves the last one, with the reason."""
         last = Picture()
         while True:

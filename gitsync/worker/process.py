@@ -63,6 +63,7 @@ class CompileWorker:
         self._options = options or WorkerOptions()
         self._turn = asyncio.Lock()
         self._child: _Child | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         """Starts the process.
@@ -94,10 +95,12 @@ class CompileWorker:
             Unavailable: it cannot be started (`worker.start`).
         """
         async with self._turn:
+            self._closed = False
             await self._ready_child()
 
     async def close(self) -> None:
-        """Ends the process; a job that runs is lost."""
+        """Ends the process; one that has a job ends after it."""
+        self._closed = True
         child, self._child = self._child, None
         if child is not None:
             await child.end()
@@ -118,7 +121,7 @@ class CompileWorker:
                 answer = await self._ask(child, tree)
             finally:
                 # 2. Only a child that gave a complete answer is used again.
-                if isinstance(answer, CompileResult):
+                if isinstance(answer, CompileResult) and not self._closed:
                     self._child = child
                 else:
                     await child.end()
@@ -130,7 +133,8 @@ class CompileWorker:
 
     async def _ready_child(self) -> _Child:
         if self._child is not None and not self._child.is_alive:
-            await self.close()
+            await self._child.end()
+            self._child = None
         if self._child is None:
             self._child = await _Child.start(self._options)
         return self._child

@@ -62,11 +62,13 @@ async def sync_source(
     result = await ctx.service.sync(source, actor=identity.actor, wait=wait)
     if not wait:
         response.status_code = 202
+    # A sync that published nothing need not know what is in effect; the source does.
+    revision = result.revision if result.revision is not None else ctx.source(source).revision
     return SyncView(
         source=source,
         outcome=result.outcome if wait else "started",
         commit=result.commit,
-        revision=result.revision,
+        revision=revision,
         error=result.error,
         errors=result.errors,
     )

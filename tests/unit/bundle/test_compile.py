@@ -2,6 +2,7 @@
 
 import pytest
 
+from gitsync.bundle.tree import BadEntry
 from gitsync.bundle.version import ConfigObject, config_hash
 from gitsync.collector.document import Origin
 from gitsync.diagnostics import Severity
@@ -321,3 +322,31 @@ def test_the_byte_formats_never_change() -> None:
     objects = [ConfigObject("b", "text/plain", "", b"2"), ConfigObject("a", "application/json", "r", b"1")]
     assert config_hash(objects).hex() == ("5ceb557982ab316c07653940819bbaf92d1cbaf3317f2c79ce4bf39f6c76ff2f")
     assert config_hash(objects) == config_hash(objects[::-1])
+
+
+def test_a_broken_gitsync_yaml_hides_only_what_depends_on_it() -> None:
+    typed = {
+        "s/target.yaml": "agentType: sdk\nselector: {}\nobjects: [{name: a, file: a.json}, {name: b, file: b}]",
+        "s/a.json": "[",
+    }
+    result = compiled(ALL | typed | {"gitsync.yaml": "agentType: []", "a/c.yaml": "x: 1"})
+    assert [(one.code, one.path) for one in result.diagnostics] == [
+        ("GS0201", "a/c.yaml"),
+        ("GS0402", "gitsync.yaml"),
+        ("GS0516", "s/a.json"),
+        ("GS0510", "s/target.yaml"),
+    ]
+
+
+def test_a_gitsync_yaml_that_is_not_served_is_named_once() -> None:
+    link = BadEntry("gitsync.yaml", "symlink")
+    assert codes_of(compiled(tree_of(ALL, bad=[link], without_manifest=True))) == ["GS0601"]
+    large = BadEntry("gitsync.yaml", "file-size", "2 MiB")
+    tree = tree_of(ALL, bad=[large])
+    tree.data.pop(tree.blobs["gitsync.yaml"])  # type: ignore[attr-defined]
+    assert codes_of(compiled(tree)) == ["GS0605"]
+
+
+def test_an_include_of_an_entry_that_is_refused_adds_no_second_error() -> None:
+    files = ALL | {"a/target.yaml": "selector: {}\ninclude: [/lib/link.yaml]"}
+    assert codes_of(compiled(tree_of(files, bad=[BadEntry("lib/link.yaml", "symlink")]))) == ["GS0601"]

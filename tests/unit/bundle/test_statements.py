@@ -69,7 +69,7 @@ def excepts_of(bodies: Iterable[StatementBody]) -> dict[str, list[str]]:
     return {one.path: [str(each) for each in read(one).excepts] for one in bodies}
 
 
-def read(one: StatementBody):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def read(one: StatementBody):  # type: ignore[no-untyped-def]
     return read_statement(envelope(one.body, []))
 
 
@@ -173,8 +173,8 @@ def test_a_version_or_payload_that_is_missing_is_an_error_not_a_gap() -> None:
 
 
 def test_commit_texts_are_cut_and_made_printable() -> None:
-    tree = tree_of(FLEET, subject="x" * 3000 + "\udcff")
-    commit = replace(tree.commit, author="\udcff" * 3)
+    tree = tree_of(FLEET)
+    commit = replace(tree.commit, author="\udcff" * 3, subject="x" * 3000 + "\udcff")
     states, versions, payloads = published(bundle_of(replace(tree, commit=commit)))
     statement = read(made(states, versions, payloads)[0])
     assert (len(statement.commit.subject), statement.commit.author) == (500, "???")
@@ -185,3 +185,15 @@ def test_a_statement_and_its_signature_make_an_envelope() -> None:
     sealed = envelope(first.body, [KEY.sign(first.body)])
     assert read_statement(sealed).path == "agents"
     assert sealed.signatures[0].keyid == KEY.record.keyid
+
+
+def test_an_exception_that_an_alias_makes_ambiguous_is_left_out() -> None:
+    files = {"a/target.yaml": "selector: {}", "a/c.yaml": C, "a/env=prod/c.yaml": ""}
+    rules = "agentTypes: [{type: sdk, selector: {matchLabels: {env: none}}}]\naliases: {env: [%s]}"
+    old = bundle_of(files | {"gitsync.yaml": rules % "d.e"})
+    new = bundle_of(files | {"gitsync.yaml": rules % "other"})
+    states, versions, payloads = published(new)
+    before = old.versions["a"]
+    states = [replace(one, stable=before.digest) if one.path == "a" else one for one in states]
+    bodies = made(states, {**versions, (before.id, before.digest): before}, payloads)
+    assert excepts_of(bodies) == {"a": [], "a/env=prod": []}

@@ -32,7 +32,7 @@ commit da4b9237ba was rejected, 1 error; revision 1763000001 keeps serving
         (
             SyncResult("refused", GOOD.id, None, "the history was rewritten"),
             1,
-            "commit 356a192b79 was refused: the history was rewritten; nothing was published before",
+            "commit 356a192b79 was refused: the history was rewritten; revision 1763000001 keeps serving",
         ),
         (SyncResult("error", None, None, "cannot reach the host"), 2, "the sync failed: cannot reach the host"),
     ],
@@ -47,6 +47,12 @@ async def test_what_came_of_it_is_said_and_told_to_the_shell(
     ((source, actor, waited),) = running.service.synced
     assert (source, waited) == (DEFAULT_SOURCE, True)
     assert actor.startswith("token:")
+
+
+async def test_a_first_commit_that_is_bad_leaves_nothing_serving(running: Running) -> None:
+    running.service.statuses = [replace(running.service.statuses[0], revision=None, published=None)]
+    running.service.result = SyncResult("rejected", BAD.id, None, "", 1)
+    assert "1 error; nothing was published before\n" in (await running.gitsync("sync")).out
 
 
 async def test_without_waiting_it_is_only_started(running: Running) -> None:

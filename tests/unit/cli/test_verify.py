@@ -80,6 +80,7 @@ def test_what_a_trusted_key_signed_is_verified(files: Files) -> None:
     assert "  Revision:  1763000001\n" in done.out
     assert "  Labels:    checked\n" in done.out
     assert "  Objects:   1 checked\n" in done.out
+    assert "  Expires:   2026-12-05T12:00:00Z\n" in done.out
 
 
 def test_what_was_not_checked_is_said(files: Files) -> None:

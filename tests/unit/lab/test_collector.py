@@ -71,7 +71,7 @@ def test_both_programs_are_needed(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_names_no_program_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="GITSYNC_SUPERVISOR: .* is not a program"):
+    with pytest.raises(SettingsError, match=r"GITSYNC_SUPERVISOR: .* is not a program"):
         find_programs({"GITSYNC_SUPERVISOR": str(tmp_path), "PATH": ""})
 
 
@@ -117,6 +117,6 @@ def _runs(pid: int) -> bool:
 async def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     programs = Programs(program(tmp_path / "supervisor", "#!/nowhere/sh\n"), tmp_path / "collector")
 
-    with pytest.raises(SettingsError, match="cannot start .*supervisor"):
+    with pytest.raises(SettingsError, match=r"cannot start .*supervisor"):
         async with real_agent(programs, "ws://h", tmp_path / "place", Random(1)):
             raise AssertionError

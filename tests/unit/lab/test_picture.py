@@ -163,7 +163,7 @@ async def test_a_server_that_does_not_answer_leaves_the_last_picture_with_the_re
     async with ServerView("http://127.0.0.1:1") as view:
         pictures = Watcher(view).pictures()
         picture = await anext(pictures)
-        await pictures.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+        await pictures.aclose()
 
     assert "the server does not answer /agents" in picture.line()
 

@@ -113,5 +113,5 @@ def test_the_file_to_try_things_with_is_one_that_many_targets_inherit(repository
 
 
 def test_an_error_of_git_is_told(repository: Path) -> None:
-    with pytest.raises(SettingsError, match="git checkout failed: .*nowhere"):
+    with pytest.raises(SettingsError, match=r"git checkout failed: .*nowhere"):
         git(repository, "checkout", "nowhere")
