@@ -47,6 +47,13 @@ def lab_table(runs: Sequence[dict[str, object]]) -> list[str]:
     return lines
 
 
+def versions(run: dict[str, object]) -> str:
+    """The programs that were measured."""
+    found = run["versions"]
+    assert isinstance(found, dict)
+    return ", ".join(f"{name} {version}" for name, version in found.items() if name != "python")
+
+
 async def main() -> None:
     """Measures and writes."""
     began = time.monotonic()
@@ -62,13 +69,12 @@ async def main() -> None:
         "Written by `make bench`. Seconds, as median [least-most] over all runs; the machine is shared and noisy.",
         "",
         f"- machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {load} at the end",
-        f"- versions: Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version}" for name, version in runs[0]["versions"].items() if name != "python"),  # type: ignore[attr-defined]
+        f"- versions: Python {platform.python_version()}, " + versions(runs[0]),
         f"- the whole took {time.monotonic() - began:.0f} s",
         "",
         "## The story of a commit, simulated agents",
-        f"`gitsync lab --agents {AGENTS} --once -o json`, {LAB_RUNS} runs: the server and all agents on this one machine, 80 % on",
-        "WebSocket, 20 % by HTTP polling each second (which bounds their part below). `first` includes the start of the",
+        f"`gitsync lab --agents {AGENTS} --once -o json`, {LAB_RUNS} runs: the server and all agents on this machine, 80 %",
+        "on WebSocket, 20 % by HTTP polling each second (which bounds their part below). `first` includes the start of the",
         "server and the connecting of all agents.",
         "",
         *lab_table(runs),

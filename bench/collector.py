@@ -89,11 +89,13 @@ async def _one(service: ServiceUnderTest, commit: str) -> dict[str, float]:
 
     async def reach(name: str, done: object) -> None:
         async with asyncio.timeout(30):
-            while not done():  # type: ignore[operator]
+            while not done():  # type: ignore[operator]  # noqa: ASYNC110 - what is waited for sends no event
                 await asyncio.sleep(0.002)
         times[name] = time.perf_counter() - began
 
-    await reach("published", lambda: any(r.head == commit for r in service.running.agents.published.desired.releases.values()))
+    await reach(
+        "published", lambda: any(r.head == commit for r in service.running.agents.published.desired.releases.values())
+    )
     await reach("offered", lambda: one.agent.current is not before and one.agent.current.digest != before.digest)  # type: ignore[union-attr]
     await reach("running and healthy", lambda: one.agent.contained is True and one.agent.healthy is True)
     await reach("APPLIED and proven", lambda: _is(service, AttemptState.PROVEN))

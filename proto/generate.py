@@ -23,9 +23,7 @@ from grpc_tools import protoc
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PACKAGE = Path("gitsync/opamp/pb")
-INIT = (
-    '''"""Generated code of the OpAMP messages; see `proto/README.md`. Nothing here is edited by hand."""\n'''
-)
+INIT = '''"""Generated code of the OpAMP messages; see `proto/README.md`. Nothing here is edited by hand."""\n'''
 
 
 def generate(into: Path) -> None:
@@ -39,9 +37,7 @@ def generate(into: Path) -> None:
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
     plugin_notes = io.StringIO()
     with contextlib.redirect_stderr(plugin_notes):
-        code = protoc.main(
-            ["protoc", f"-I{HERE}", f"--python_out={into}", f"--mypy_out=quiet:{into}", *sources]
-        )
+        code = protoc.main(["protoc", f"-I{HERE}", f"--python_out={into}", f"--mypy_out=quiet:{into}", *sources])
     if code:
         raise RuntimeError(f"protoc ended with {code}: {plugin_notes.getvalue()}")
     (into / PACKAGE / "__init__.py").write_text(INIT, encoding="utf-8")

@@ -71,7 +71,7 @@ class Payload:
     def of(cls, objects: Sequence[ConfigObject], provenance: Mapping[str, Origin] | None = None) -> Payload:
         """The payload of these objects, with its digest."""
         ordered = tuple(sorted(objects, key=lambda each: each.name.encode()))
-        return cls(config_hash(ordered), ordered, provenance or MappingProxyType({}))
+        return cls(config_hash(ordered), ordered, dict(provenance or {}))
 
     @property
     def size_bytes(self) -> int:

@@ -40,7 +40,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class Refused(Exception):  # noqa: N818  (says what happened, like StopIteration)
+class Refused(Exception):
     """A limit is passed, or nothing sensible can follow: reading stops here."""
 
     def __init__(self, at: Origin, code: str, message: str, hint: str = "") -> None:
@@ -136,18 +136,14 @@ class Builder:
     def _count(self, at: Origin, size: _Size) -> None:
         self._nodes += 1
         if self._nodes > self._limits.nodes:
-            raise Refused(
-                at, "GS0105", f"more than {self._limits.nodes} values in one file", "split the file"
-            )
+            raise Refused(at, "GS0105", f"more than {self._limits.nodes} values in one file", "split the file")
         self._expanded += size.nodes
         if self._expanded > self._limits.expanded_nodes:
             raise self._too_big(at)
 
     def _too_big(self, at: Origin) -> Refused:
         message = f"more than {self._limits.expanded_nodes} values or {self._limits.expanded_bytes} bytes"
-        return Refused(
-            at, "GS0106", f"{message} once aliases and merge keys are written out", "use fewer aliases"
-        )
+        return Refused(at, "GS0106", f"{message} once aliases and merge keys are written out", "use fewer aliases")
 
     def _check_depth(self, at: Origin, depth: int) -> None:
         if depth > self._limits.depth:
@@ -173,9 +169,7 @@ class Builder:
         if name not in ("int", "float", "bool", "null"):
             self._bad_tag(event.tag, at)
         elif resolve(event.value) != name:
-            self._findings.error(
-                at, "GS0115", f'the value does not fit its tag "!!{name}"', "leave the tag out"
-            )
+            self._findings.error(at, "GS0115", f'the value does not fit its tag "!!{name}"', "leave the tag out")
         else:
             return name
         return "str"
@@ -272,11 +266,7 @@ class Builder:
         if not is_merge and node.text in frame.entries:
             first = frame.entries[node.text].key_origin
         if first is not None:
-            hint = (
-                "merge several maps with <<: [*one, *two]"
-                if is_merge
-                else "the Collector refuses this; keep one"
-            )
+            hint = "merge several maps with <<: [*one, *two]" if is_merge else "the Collector refuses this; keep one"
             self._findings.error(
                 at,
                 "GS0113",

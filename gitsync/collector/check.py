@@ -46,9 +46,7 @@ def check_collector(node: Node, *, path: str) -> tuple[Diagnostic, ...]:
     _check_unused(wiring, findings)
     for section in ("receivers", "exporters"):
         if not findings.errors and wiring.sections[section] == {}:
-            findings.error(
-                wiring.service, "GS0216", f"no {section} are configured", f"add one under {section}"
-            )
+            findings.error(wiring.service, "GS0216", f"no {section} are configured", f"add one under {section}")
     return findings.done()
 
 
@@ -81,9 +79,7 @@ def _check_references(wiring: Wiring, findings: Findings) -> None:
     _check_list(wiring, "extensions", wiring.extensions, "service", findings)
 
 
-def _check_list(
-    wiring: Wiring, name: str, items: tuple[Reference, ...] | None, user: str, findings: Findings
-) -> None:
+def _check_list(wiring: Wiring, name: str, items: tuple[Reference, ...] | None, user: str, findings: Findings) -> None:
     sources = [wiring.sections[section] for section in _SOURCES[name]]
     known: set[str] = set()
     for source in sources:

@@ -14,7 +14,7 @@ _TYPE = re.compile(r"[a-zA-Z][0-9a-zA-Z_]{0,62}")
 _LONGEST_NAME = 1024
 
 
-class BadId(ValueError):  # noqa: N818  (named like our other errors, without a suffix)
+class BadId(ValueError):
     """A text that is no id.
 
     Attributes:
@@ -94,7 +94,5 @@ def _split(text: str) -> tuple[str, str]:
         # Separators, control characters and symbols: the Unicode classes Z, C and S.
         if unicodedata.category(char)[0] in "ZCS":
             what = "a space" if char == " " else quoted(char)
-            raise BadId(
-                f"has {what} in its name", "spaces, control characters and symbols are not allowed there"
-            )
+            raise BadId(f"has {what} in its name", "spaces, control characters and symbols are not allowed there")
     return kind, name

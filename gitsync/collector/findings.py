@@ -49,9 +49,7 @@ class Findings:
         if self._more:
             severity = Severity.ERROR if self.errors else Severity.WARNING
             message = f"{self._more} more findings are not shown"
-            found.append(
-                Diagnostic(self._path, 0, 0, severity, "GS0100", message, "fix the ones above first")
-            )
+            found.append(Diagnostic(self._path, 0, 0, severity, "GS0100", message, "fix the ones above first"))
         return tuple(found)
 
     def _add(self, at: Origin | None, severity: Severity, code: str, message: str, hint: str) -> None:

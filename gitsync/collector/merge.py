@@ -75,9 +75,7 @@ def not_there(node: Mapping, path: str, at: Origin) -> Diagnostic:
             break
         done.append(key)
         here = following
-    findings.error(
-        at, "GS0302", f"nothing to remove: {quoted(path)} is not in the inherited configuration", hint
-    )
+    findings.error(at, "GS0302", f"nothing to remove: {quoted(path)} is not in the inherited configuration", hint)
     return findings.done()[0]
 
 

@@ -99,6 +99,4 @@ def kind(node: Node) -> str:
         return "a map"
     if isinstance(node, Sequence):
         return "a list"
-    return {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "empty"}[
-        node.tag
-    ]
+    return {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "empty"}[node.tag]

@@ -139,15 +139,11 @@ def _section(name: str, entry: Entry | None, findings: Findings) -> dict[str, Co
         try:
             text = str(parse_component_id(one.key))
         except BadId as error:
-            findings.error(
-                one.key_origin, "GS0203", f"the id {quoted(one.key)} under {name} {error}", error.hint
-            )
+            findings.error(one.key_origin, "GS0203", f"the id {quoted(one.key)} under {name} {error}", error.hint)
             text = normal_id(one.key)
         if text in found:
             first = found[text].origin
-            findings.error(
-                one.key_origin, "GS0204", f"{quoted(text)} is already defined under {name} at {first}"
-            )
+            findings.error(one.key_origin, "GS0204", f"{quoted(text)} is already defined under {name} at {first}")
             continue
         found[text] = Component(name, text, one.key_origin)
         if not isinstance(one.value, Mapping) and not is_null(one.value) and not is_filled_in(one.value):
@@ -169,15 +165,11 @@ def _pipelines(node: Node, findings: Findings) -> tuple[Pipeline, ...] | None:
         try:
             text = str(parse_pipeline_id(entry.key))
         except BadId as error:
-            findings.error(
-                entry.key_origin, "GS0209", f"the pipeline id {quoted(entry.key)} {error}", error.hint
-            )
+            findings.error(entry.key_origin, "GS0209", f"the pipeline id {quoted(entry.key)} {error}", error.hint)
             text = normal_id(entry.key)
         if text in found:
             first = found[text].origin
-            findings.error(
-                entry.key_origin, "GS0204", f"pipeline {quoted(text)} is already defined at {first}"
-            )
+            findings.error(entry.key_origin, "GS0204", f"pipeline {quoted(text)} is already defined at {first}")
             continue
         found[text] = _pipeline(text, entry, findings)
     return tuple(found.values())
@@ -190,16 +182,12 @@ def _pipeline(text: str, entry: Entry, findings: Findings) -> Pipeline:
     lists: dict[str, tuple[Reference, ...] | None] = dict.fromkeys(PIPELINE_KEYS, ())
     for part in parts:
         if part.key in lists:
-            lists[part.key] = _references(
-                part.value, f"{quoted(part.key)} of pipeline {quoted(text)}", findings
-            )
+            lists[part.key] = _references(part.value, f"{quoted(part.key)} of pipeline {quoted(text)}", findings)
             continue
         hint = did_you_mean(part.key, PIPELINE_KEYS) or _one_of(PIPELINE_KEYS)
         if part.key == "connectors":
             hint = "a connector is named in exporters of one pipeline and in receivers of another"
-        findings.error(
-            part.key_origin, "GS0210", f"unknown key {quoted(part.key)} in pipeline {quoted(text)}", hint
-        )
+        findings.error(part.key_origin, "GS0210", f"unknown key {quoted(part.key)} in pipeline {quoted(text)}", hint)
     return Pipeline(text, entry.key_origin, lists["receivers"], lists["processors"], lists["exporters"])
 
 
@@ -214,9 +202,7 @@ def _references(node: Node, what: str, findings: Findings) -> tuple[Reference, .
     elif isinstance(node, Sequence):
         items = list(_names(node, what, findings))
     else:
-        findings.error(
-            node.origin, "GS0208", f"{what} must be a list of ids, not {kind(node)}", "write [id, id]"
-        )
+        findings.error(node.origin, "GS0208", f"{what} must be a list of ids, not {kind(node)}", "write [id, id]")
         return None
     complete = not isinstance(node, Sequence) or len(items) == len(node.items)
     found: list[Reference] = []

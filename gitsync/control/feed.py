@@ -38,6 +38,7 @@ class Feed:
         self._interval = interval
         self._bell = asyncio.Event()
         self._known: tuple[Pointer, ...] | None = None
+        self._served = Published()
         self.ready = False
         self.error = ""
 
@@ -72,6 +73,11 @@ class Feed:
             return
         except GitsyncError as error:
             self._fail(f"what is stored cannot be used, the last good release keeps serving: {error}")
+            await self._serve_kept()
+            return
+        older = self._older(published)
+        if older:
+            self._fail(older)
             return
         self._put(published)
         self._known = _by_source([one.pointer for one in loaded])
@@ -80,6 +86,24 @@ class Feed:
 
     async def _without_store(self, error: BaseException) -> None:
         self._fail(f"the database is away, the last release keeps serving: {str(error) or 'it does not answer'}")
+        await self._serve_kept()
+
+    def _older(self, published: Published) -> str:
+        """Why this must not replace what is served; "" when it may.
+
+        Agents that verify refuse a lower revision, so a database that was put back to an older state is not followed.
+        """
+        for source in published.desired.releases:
+            stored, served = published.revision(source), self._served.revision(source)
+            if stored < served:
+                return (
+                    f"the database has revision {stored} of source {source}, older than revision {served}, which keeps "
+                    "serving until something newer is published (was a backup restored?)"
+                )
+        return ""
+
+    async def _serve_kept(self) -> None:
+        """At a start that cannot use the database: what this machine kept, if it can be trusted."""
         if self.ready:
             return
         cached = await self._cache.load()
@@ -103,6 +127,7 @@ class Feed:
                     release.source,
                     release.expires.isoformat(),
                 )
+        self._served = published
         self._deliver(published)
         self.ready = True
 
@@ -119,7 +144,7 @@ class Feed:
 
     def _clear_error(self) -> None:
         if self.error:
-            log.info("the database is back")
+            log.info("the database can be used again")
         self.error = ""
         self.ready = True
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from gitsync.control.ports import Store
 from gitsync.control.records import Lease
-from gitsync.errors import Unavailable
+from gitsync.errors import GitsyncError
 
 log = logging.getLogger("gitsync.leader")
 
@@ -62,7 +62,8 @@ class Leadership:
                     self._lease = await self._store.acquire_lease(LEASE, self._holder, TTL)
                 else:
                     self._lease = await self._store.renew_lease(held, TTL)
-        except (Unavailable, TimeoutError) as error:
+        except (GitsyncError, TimeoutError) as error:
+            # Also when the database refuses us for good: agents are served all the same.
             # The lease may run out meanwhile; then the next guarded write, or the next renewal, is refused.
             log.warning("cannot renew the leader's lease: %s", error)
             return
@@ -78,5 +79,5 @@ class Leadership:
         try:
             async with asyncio.timeout(2):
                 await self._store.release_lease(self._lease)
-        except (Unavailable, TimeoutError):
+        except (GitsyncError, TimeoutError):
             log.info("the leader's lease could not be given back; it runs out by itself")

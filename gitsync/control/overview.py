@@ -79,10 +79,10 @@ class Overview:
     async def sync(self, source: SourceName, *, actor: str, wait: bool) -> SyncResult:
         """Looks at the repository now, and writes an audit line."""
         sync = self._syncs[source]
-        entry = AuditEntry(self._clock.now(), actor, "sync", f"source/{source}", "success")
-        await self._store.append_audit([entry])
         if self._leadership.lease is None:
             raise Unavailable("this server is not the leader now", code="leader.none", hint="try again in a moment")
+        entry = AuditEntry(self._clock.now(), actor, "sync", f"source/{source}", "success")
+        await self._store.append_audit([entry])
         if not wait:
             sync.ring(actor=actor)
             return SyncResult("started", sync.record.head)

@@ -25,12 +25,15 @@ from gitsync.control.records import (
     StatementRecord,
     StoredSource,
 )
-from gitsync.errors import GitsyncError, Unavailable
+from gitsync.errors import Conflict, GitsyncError, Unavailable
 from gitsync.ids import ConfigHash, SourceName, TargetId, VersionDigest, show_digest
 from gitsync.rollout.state import Proposal, TargetState, Transition
 from gitsync.rollout.transitions import on_commit
 
 log = logging.getLogger("gitsync.publish")
+
+LEASE_LOST = "store.lease_lost"
+"""Code of the `Conflict` of a leader that leads no more."""
 
 Versions = Mapping[tuple[TargetId, VersionDigest], TargetVersion]
 
@@ -41,6 +44,7 @@ class PublishOptions:
 
     validity: timedelta = timedelta(days=14)
     commit_tries: int = 5
+    conflict_tries: int = 3
 
 
 class Publisher:
@@ -66,9 +70,20 @@ class Publisher:
         """Publishes a bundle; None when it changes nothing for any target.
 
         Raises:
-            Conflict: the lease was lost, or somebody else published meanwhile; nothing was written.
+            Conflict: the lease was lost, or others published meanwhile again and again; nothing was written.
             Unavailable: the store or the signer is away; nothing was written, or it was written whole.
         """
+        for left in reversed(range(self._options.conflict_tries)):
+            try:
+                return await self._publish(bundle, lease, actor)
+            except Conflict as error:
+                # What is published was signed again meanwhile, say: read again and decide again.
+                if error.code == LEASE_LOST or not left:
+                    raise
+                log.info("source %s: %s; deciding again", bundle.source, error)
+        raise GitsyncError("no attempt to publish was made", code="publish.tries")
+
+    async def _publish(self, bundle: Bundle, lease: Lease, actor: str) -> Pointer | None:
         stored = await self._store.load_published(bundle.source)
         states, transitions = self._decide(bundle, stored)
         if not transitions:

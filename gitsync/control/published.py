@@ -38,13 +38,15 @@ def assemble(sources: Sequence[StoredSource]) -> Published:
     """The published state of these sources.
 
     Raises:
-        TrustError: a payload's bytes are not those of its digest (`store.payload`), or a statement is about
-            another configuration than the store says (`store.statement`).
+        TrustError: a payload's bytes are not those of its digest (`store.payload`), something that is in use is
+            missing (`store.incomplete`), or a statement is about another configuration than the store says
+            (`store.statement`).
     """
     payloads: dict[ConfigHash, Payload] = {}
     statements: dict[tuple[TargetId, ConfigHash], Envelope] = {}
     for one in sources:
         check_payloads(one.payloads)
+        _check_complete(one)
         payloads.update((payload.digest, payload) for payload in one.payloads)
         for record in one.statements:
             if read_statement(record.envelope).config_hash != show_digest(record.config_hash):
@@ -73,6 +75,20 @@ def check_payloads(payloads: Iterable[Payload]) -> None:
                 f"the stored payload {show_digest(payload.digest)} does not have that digest",
                 code="store.payload",
             )
+
+
+def _check_complete(stored: StoredSource) -> None:
+    """Nothing that an agent may be given is missing, so that nobody stumbles over it later."""
+    versions = {(one.id, one.digest): one for one in stored.versions}
+    payloads = {one.digest for one in stored.payloads}
+    for state in stored.states:
+        for digest in state.in_use():
+            version = versions.get((state.id, digest))
+            if version is None or not payloads.issuperset(version.slots.values()):
+                raise TrustError(
+                    f"version {show_digest(digest)} of target {state.path} is in use, but not stored whole",
+                    code="store.incomplete",
+                )
 
 
 def _release(stored: StoredSource) -> Release:

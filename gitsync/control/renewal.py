@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from gitsync.bundle.statements import Release
 from gitsync.control.leader import Leadership
 from gitsync.control.ports import Clock
-from gitsync.control.publish import Publisher
+from gitsync.control.publish import LEASE_LOST, Publisher
 from gitsync.control.published import Published
 from gitsync.errors import GitsyncError
+from gitsync.ids import SourceName
 
 log = logging.getLogger("gitsync.renewal")
 
@@ -40,6 +41,8 @@ class Renewal:
         self._published = published
         self._clock = clock
         self._done = done
+        self._signed: dict[SourceName, int] = {}
+        self._failures = 0
 
     async def run(self) -> None:
         """Signs again whatever is due, until cancelled."""
@@ -52,20 +55,30 @@ class Renewal:
         lease = self._leadership.lease
         if lease is None:
             return
+        failures = 0
         for source, release in self._published().desired.releases.items():
             if not release.statements or self._clock.now() < due_at(release):
                 continue
+            if release.revision < self._signed.get(source, 0):
+                continue  # signed already; what is in effect here has only not caught up
             try:
                 pointer = await self._publisher.resign(source, lease)
             except GitsyncError as error:
+                failures += 1
                 log.warning("source %s: signing again failed: %s", source, error)
+                if error.code == LEASE_LOST:
+                    self._leadership.lost()
                 continue
             if pointer is not None:
                 log.info("source %s: revision %d, signed again", source, pointer.revision)
+                self._signed[source] = pointer.revision
                 self._done()
+        self._failures = self._failures + 1 if failures else 0
 
     def _wait(self) -> timedelta:
-        """Until something may be due; at least a second, so that a failing signer is not hammered."""
+        """Until something may be due; a failing signer or store is asked less and less often."""
+        if self._failures:
+            return min(timedelta(seconds=2 ** min(self._failures, 6)), LONGEST_WAIT)
         now = self._clock.now()
         soonest = min((due_at(one) for one in self._published().desired.releases.values()), default=now + LONGEST_WAIT)
         return min(max(soonest - now, timedelta(seconds=1)), LONGEST_WAIT)

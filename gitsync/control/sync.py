@@ -18,17 +18,22 @@ from gitsync.bundle.version import CompileResult
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Compiler, Random, Repository, Store
-from gitsync.control.publish import Publisher
-from gitsync.control.records import AuditEntry, CommitRecord, SourceRecord, Verdict
+from gitsync.control.publish import LEASE_LOST, Publisher
+from gitsync.control.records import AuditEntry, CommitRecord, Lease, SourceRecord, Verdict
 from gitsync.control.service import SyncResult
 from gitsync.diagnostics import Diagnostic, Severity
-from gitsync.errors import Conflict, GitsyncError, SettingsError, Unavailable
+from gitsync.errors import Conflict, GitsyncError, SettingsError
 from gitsync.ids import CommitId, SourceName
 
 log = logging.getLogger("gitsync.sync")
 
 ANNOUNCED_TRIES = 6
-"""How often an announced commit that is not there yet is looked for again, 1 s, 2 s, 4 s, ... apart."""
+"""How often an announced commit is looked for, 1 s, 2 s, 4 s, ... apart."""
+LOUD_AFTER = 3
+"""So many failures in a row are an error, no hiccup."""
+FIRST_BACKOFF = timedelta(seconds=2)
+CRASHED = "GS0699"
+"""The compile process died, or ran out of time or memory."""
 MAX_BACKOFF = timedelta(minutes=10)
 
 
@@ -39,12 +44,14 @@ class SyncOptions:
     Attributes:
         interval: between polls when all is well; each is up to 10 % longer, so that many servers spread out.
         timeout: of one whole pass.
+        announced_pause: before an announced commit that is not there yet is looked for again; doubles each time.
     """
 
     url: str
     ref: str
     interval: timedelta = timedelta(minutes=1)
     timeout: timedelta = timedelta(minutes=10)
+    announced_pause: timedelta = timedelta(seconds=1)
     allow_rewrite: bool = False
 
 
@@ -81,6 +88,7 @@ class SourceSync:
         self._announced: CommitId | None = None
         self._announced_tries = 0
         self._failures = 0
+        self._said = ""
         self._verdict: SyncResult | None = None
         self._is_open = False
         self._waiters: list[asyncio.Future[SyncResult]] = []
@@ -117,7 +125,8 @@ class SourceSync:
     async def _stored_record(self) -> SourceRecord | None:
         try:
             return await self._store.load_source(self.name)
-        except Unavailable:
+        except GitsyncError as error:
+            log.warning("source %s: its stored state cannot be read: %s", self.name, error)
             return None
 
     async def _watch(self) -> None:
@@ -133,10 +142,12 @@ class SourceSync:
 
     async def _passes(self) -> None:
         while True:
+            # Another server may lead for days: that is no failure of a pass, and nothing is counted meanwhile.
+            lease = await self._leadership.wait()
             self._bell.clear()
             waiters, self._waiters = self._waiters, []
             actor, self._actor = self._actor, "system"
-            result = await self._pass(actor)
+            result = await self._pass(actor, lease)
             self.last = result
             for waiter in waiters:
                 if not waiter.done():
@@ -149,21 +160,25 @@ class SourceSync:
 
     def _pause(self) -> timedelta:
         """Until the next pass, when nobody rings."""
-        if self._announced is not None:
-            return timedelta(seconds=2.0 ** max(self._announced_tries - 1, 0))
-        seconds = self._options.interval.total_seconds()
         if self._failures:
-            seconds = min(max(seconds, 1.0) * 2.0 ** min(self._failures - 1, 10), MAX_BACKOFF.total_seconds())
-        return timedelta(seconds=seconds * self._random.uniform(1.0, 1.1))
+            # Quick at first, as most failures are short; also while a commit is announced.
+            pause = min(FIRST_BACKOFF * float(2 ** min(self._failures - 1, 10)), MAX_BACKOFF)
+        elif self._announced is not None:
+            return self._options.announced_pause * float(2 ** max(self._announced_tries - 1, 0))
+        else:
+            pause = self._options.interval
+        return pause * self._random.uniform(1.0, 1.1)
 
-    async def _pass(self, actor: str) -> SyncResult:
+    async def _pass(self, actor: str, lease: Lease) -> SyncResult:
         before = self._verdict
         try:
             async with asyncio.timeout(self._options.timeout.total_seconds()):
-                result = await self._sync_once(actor)
+                result = await self._sync_once(actor, lease)
         except (GitsyncError, TimeoutError) as error:
             return await self._failed(error)
-        self._failures = 0
+        if self._failures:
+            log.info("source %s: it works again", self.name)
+        self._failures, self._said = 0, ""
         self._meters.source_ready[self.name] = True
         self._meters.last_sync[self.name] = self._clock.now().timestamp()
         published = result.outcome == "published"
@@ -174,9 +189,10 @@ class SourceSync:
     async def _failed(self, error: BaseException) -> SyncResult:
         self._failures += 1
         text = str(error) or f"the sync took longer than {self._options.timeout}"
-        level = logging.ERROR if isinstance(error, SettingsError) or self._failures == 3 else logging.WARNING
-        if text != self.record.error:
+        level = logging.ERROR if isinstance(error, SettingsError) or self._failures >= LOUD_AFTER else logging.WARNING
+        if text != self._said or self._failures == LOUD_AFTER:
             log.log(level, "source %s: %s", self.name, text)
+        self._said = text
         self._meters.syncs[self.name, "error"] += 1
         self._meters.source_ready[self.name] = False
         await self._save_source(replace(self.record, error=text))
@@ -186,11 +202,10 @@ class SourceSync:
         self.record = record
         try:
             await self._store.save_source(record)
-        except Unavailable as error:
+        except GitsyncError as error:
             log.warning("source %s: its state cannot be stored: %s", self.name, error)
 
-    async def _sync_once(self, actor: str) -> SyncResult:
-        await self._leadership.wait()
+    async def _sync_once(self, actor: str, lease: Lease) -> SyncResult:
         if not self._is_open:
             await self._repository.open()
             self._is_open = True
@@ -211,7 +226,7 @@ class SourceSync:
         if refusal:
             return await self._refuse(commit, refusal)
         result = await self._compiler.compile(await self._repository.load_tree(commit.id))
-        return await self._conclude(commit, result, actor)
+        return await self._conclude(commit, result, actor, lease)
 
     def _take_announced(self, announced: CommitId | None, *, found: bool) -> None:
         """A webhook may be quicker than its forge: its commit is looked for again, a few times."""
@@ -248,7 +263,7 @@ class SourceSync:
         self._verdict = SyncResult("refused", commit.id, error=refusal, errors=1)
         return self._verdict
 
-    async def _conclude(self, commit: Commit, result: CompileResult, actor: str) -> SyncResult:
+    async def _conclude(self, commit: Commit, result: CompileResult, actor: str, lease: Lease) -> SyncResult:
         errors = [one for one in result.diagnostics if one.severity is Severity.ERROR]
         verdict = Verdict.ACCEPTED if result.bundle is not None else Verdict.REJECTED
         await self._store.save_commit(
@@ -258,12 +273,15 @@ class SourceSync:
             self._report_rejected(commit, errors)
             first = str(errors[0]) if errors else ""
             await self._audit_rejected(commit, actor, first)
-            self._verdict = SyncResult("rejected", commit.id, error=first, errors=len(errors))
-            return self._verdict
+            verdict = SyncResult("rejected", commit.id, error=first, errors=len(errors))
+            if not any(one.code == CRASHED for one in errors):
+                # A commit that the validator could not finish is judged again at the next pass.
+                self._verdict = verdict
+            return verdict
         try:
-            pointer = await self._publisher.publish(result.bundle, await self._leadership.wait(), actor)
+            pointer = await self._publisher.publish(result.bundle, lease, actor)
         except Conflict as error:
-            if error.code == "store.lease_lost":
+            if error.code == LEASE_LOST:
                 self._leadership.lost()
             raise
         self._verdict = SyncResult("noop", commit.id)

@@ -88,8 +88,7 @@ class ClientStep:
 
 def _attributes(attributes: Mapping[str, str]) -> list[anyvalue.KeyValue]:
     return [
-        anyvalue.KeyValue(key=key, value=anyvalue.AnyValue(string_value=value))
-        for key, value in attributes.items()
+        anyvalue.KeyValue(key=key, value=anyvalue.AnyValue(string_value=value)) for key, value in attributes.items()
     ]
 
 
@@ -114,8 +113,7 @@ def _component(component: Component) -> pb.ComponentDetails:
 
 def _effective(objects: Mapping[str, EffectiveObject]) -> pb.EffectiveConfig:
     entries = {
-        name: pb.AgentConfigObject(body=entry.body, content_type=entry.content_type)
-        for name, entry in objects.items()
+        name: pb.AgentConfigObject(body=entry.body, content_type=entry.content_type) for name, entry in objects.items()
     }
     return pb.EffectiveConfig(config_map=pb.AgentConfigMap(config_map=entries))
 
@@ -370,9 +368,7 @@ class ClientState:
         retry_after = None
         if error.HasField("retry_info"):
             retry_after = timedelta(microseconds=error.retry_info.retry_after_nanoseconds // 1000)
-        return ReceivedError(
-            _ERROR_TYPES.get(error.type, ErrorType.UNKNOWN), error.error_message, retry_after
-        )
+        return ReceivedError(_ERROR_TYPES.get(error.type, ErrorType.UNKNOWN), error.error_message, retry_after)
 
     def _take_uid(self, message: pb.ServerToAgent) -> bool:
         new = message.agent_identification.new_instance_uid

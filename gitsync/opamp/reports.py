@@ -116,9 +116,7 @@ def _health(health: pb.ComponentHealth, depth: int, budget: _Budget) -> Componen
     )
 
 
-def _components(
-    found: Mapping[str, pb.ComponentDetails], depth: int, budget: _Budget
-) -> dict[str, Component]:
+def _components(found: Mapping[str, pb.ComponentDetails], depth: int, budget: _Budget) -> dict[str, Component]:
     components: dict[str, Component] = {}
     for name, details in found.items():
         if not budget.take():
@@ -153,9 +151,7 @@ def read_packages(statuses: pb.PackageStatuses) -> PackagesReported:
                 status.download_details.download_percent if status.HasField("download_details") else None
             ),
         )
-    return PackagesReported(
-        packages, statuses.server_provided_all_packages_hash, text(statuses.error_message)
-    )
+    return PackagesReported(packages, statuses.server_provided_all_packages_hash, text(statuses.error_message))
 
 
 def read_effective(config: pb.EffectiveConfig) -> EffectiveReported:

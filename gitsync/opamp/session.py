@@ -137,9 +137,7 @@ class Session:
         "_uid",
     )
 
-    def __init__(
-        self, uid: AgentUid, *, server_capabilities: int, server_custom: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, uid: AgentUid, *, server_capabilities: int, server_custom: tuple[str, ...] = ()) -> None:
         """A session of an agent that has not said anything yet.
 
         Args:
@@ -435,9 +433,7 @@ class Session:
                 f"agent {show_uid(self._uid)} does not accept remote configuration", code="opamp.capability"
             )
         if not self._offers_open:
-            raise ProtocolError(
-                f"agent {show_uid(self._uid)} cannot be offered anything yet", code="opamp.not-open"
-            )
+            raise ProtocolError(f"agent {show_uid(self._uid)} cannot be offered anything yet", code="opamp.not-open")
         return Step(self._answer() + shared.tail, (), self._deadline)
 
     def restart(self, now: float) -> Step:
@@ -453,9 +449,7 @@ class Session:
                 f"agent {show_uid(self._uid)} does not accept the restart command", code="opamp.capability"
             )
         command = pb.ServerToAgentCommand(type=pb.CommandType_Restart)
-        return Step(
-            self._beat.reply + pb.ServerToAgent(command=command).SerializeToString(), (), self._deadline
-        )
+        return Step(self._beat.reply + pb.ServerToAgent(command=command).SerializeToString(), (), self._deadline)
 
     def rename(self, new_uid: AgentUid) -> Step:
         """Tell the agent a new instance uid; the caller must from now on route both uids here.

@@ -106,9 +106,7 @@ def error_reply(uid: bytes, type: ErrorType, text: str, retry_after: timedelta |
         text: for people; cut to 1024 characters.
         retry_after: told to the agent with `ErrorType.UNAVAILABLE` only, as the specification has it.
     """
-    clean = (
-        text[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode("utf-8")
-    )  # protobuf refuses lone surrogates
+    clean = text[:MAX_ERROR_CHARS].encode("utf-8", "replace").decode("utf-8")  # protobuf refuses lone surrogates
     error = pb.ServerErrorResponse(type=int(type), error_message=clean)  # type: ignore[arg-type]  # same numbers, proven by a test
     if retry_after is not None and type is ErrorType.UNAVAILABLE:
         wait = min(max(retry_after, timedelta(0)), _LONGEST_WAIT)

@@ -54,6 +54,7 @@ class Snapshot(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family, in the order of `docs/reference/metrics.md`."""
         yield from self._server()
+        yield from self._messages()
         yield from self._source()
         yield from self._fleet()
 
@@ -78,6 +79,9 @@ class Snapshot(Collector):
             _keyed(meters.open_links),
             "transport",
         )
+
+    def _messages(self) -> Iterator[Metric]:
+        meters = self._meters
         updates = dict.fromkeys(UPDATE_STATUSES, 0) | meters.config_updates
         yield _counter(
             "opamp_server_config_updates",

@@ -41,8 +41,7 @@ class TlsWire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts to wait for the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self._below = transport
+        self._below = transport  # type: ignore[assignment]  # a TCP socket's; uvloop's class is not asyncio's
         self._above.connection_made(self)  # type: ignore[arg-type]  # it needs a `Wire`, and this is one
 
     def connection_lost(self, exc: Exception | None) -> None:

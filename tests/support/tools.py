@@ -44,7 +44,7 @@ HOW = "run `make test` or `python -m tests.support.tools`"
 NO_GO = "there is no `go` on the path, and the real agents are built from their source with Go 1.25 or newer"
 
 
-class ToolMissing(Exception):  # noqa: N818 - the name says what is the case
+class ToolMissing(Exception):
     """A tool is not there; the text says why, and what to do about it."""
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -50,20 +49,15 @@ class Denials:
         return suppressed
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What the routes share.
-
-    Attributes:
-        requests: answered calls by status class (`2xx`), for the metrics.
-    """
+    """What the routes share."""
 
     service: Service
     auth: Auth
     webhooks: WebhookSecrets
     clock: Clock
     denials: Denials
-    requests: Counter[str] = field(default_factory=Counter)
 
     def source(self, name: str | None) -> SourceStatus:
         """The named source; without a name the only one, or the one called `default`.
