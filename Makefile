@@ -49,6 +49,8 @@ bench: $(STAMP) ## measure, and write bench/RESULTS.md
 lock: ## renew requirements/*.txt from pyproject.toml
 	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements/run.txt
 	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header -c requirements/dev.txt \
+	  --group pyproject.toml:build -o requirements/build.txt
 	echo "opentelemetry-opamp-client==0.5b0" | uv pip compile -q --upgrade --universal --generate-hashes --no-header \
 	  --python-version 3.11 - -o requirements/interop.txt
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gitsync.bundle.version import Payload, canonical_json
+from gitsync.control.complaints import Complaints
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentJournal, AgentLink, Clock, Random, Store
 from gitsync.control.published import Published, check_payloads
@@ -134,6 +135,8 @@ class Agents:
         self._to_audit: list[AuditEntry] = []
         self._work = asyncio.Event()
         self._busy = 0
+        self._trouble = ""
+        self._complaints = Complaints(log)
         self._redecide = asyncio.Event()
 
     # ── What others ask ─────────────────────────────────────────────────────────────────────────────────────
@@ -197,7 +200,7 @@ class Agents:
             one = self._connect(AgentUid(message.instance_uid), link, began)
             step = one.session.receive(message, began, polled=link.transport == "http")
         except ProtocolError as error:
-            return self._refuse(data, error, began)
+            return self._refuse(link, error, began)
         one.last_seen = began
         if not step.events:
             kind = "heartbeat"
@@ -210,8 +213,9 @@ class Agents:
         self._meters.message_seconds[kind].observe(self._clock.monotonic() - began)
         return parts
 
-    def _refuse(self, data: bytes, error: ProtocolError, began: float) -> Sequence[bytes]:
+    def _refuse(self, link: AgentLink, error: ProtocolError, began: float) -> Sequence[bytes]:
         self._meters.protocol_errors[error.code] += 1
+        self._complaints.note(link.remote_addr, f"{error.message} ({error.code})", began)
         reply = error_reply(b"", ErrorType.BAD_REQUEST, str(error))
         self._meters.message_seconds["invalid"].observe(self._clock.monotonic() - began)
         return (reply,)
@@ -499,12 +503,22 @@ class Agents:
                 await self._fetch_payloads()
                 await self._write_audit()
             except (GitsyncError, TimeoutError) as error:
-                log.warning("agents are answered but offered nothing: %s", error)
+                self._say_trouble(f"agents are answered but offered nothing: {error or 'the database is too slow'}")
                 await asyncio.sleep(1)
                 self._work.set()
+            else:
+                self._say_trouble("")
             await self._judge()
             self._busy -= 1
             await self._open_offers()
+
+    def _say_trouble(self, text: str) -> None:
+        """Once when it begins or changes, and once when it is over."""
+        if text and text != self._trouble:
+            log.warning("%s", text)
+        elif self._trouble and not text:
+            log.info("agents are offered their configurations again")
+        self._trouble = text
 
     async def _load_rows(self) -> None:
         while self._to_load:

@@ -28,6 +28,7 @@ class Leadership:
         self._holder = holder
         self._lease: Lease | None = None
         self._changed = asyncio.Event()
+        self._trouble = ""
 
     @property
     def lease(self) -> Lease | None:
@@ -65,8 +66,12 @@ class Leadership:
         except (GitsyncError, TimeoutError) as error:
             # Also when the database refuses us for good: agents are served all the same.
             # The lease may run out meanwhile; then the next guarded write, or the next renewal, is refused.
-            log.warning("cannot renew the leader's lease: %s", error)
+            text = str(error) or "the database is too slow"
+            if text != self._trouble:
+                log.warning("cannot take or renew the leader's lease: %s", text)
+            self._trouble = text
             return
+        self._trouble = ""
         if self._lease is not None and held is None:
             log.info("leading, epoch %d", self._lease.epoch)
         elif self._lease is None and held is not None:

@@ -17,7 +17,7 @@ from gitsync.ids import SourceName
 
 log = logging.getLogger("gitsync.renewal")
 
-LONGEST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(seconds=5)
 
 
 def due_at(release: Release) -> datetime:
@@ -78,7 +78,7 @@ class Renewal:
     def _wait(self) -> timedelta:
         """Until something may be due; a failing signer or store is asked less and less often."""
         if self._failures:
-            return min(timedelta(seconds=2 ** min(self._failures, 6)), LONGEST_WAIT)
+            return timedelta(seconds=2 ** min(self._failures, 6))
         now = self._clock.now()
         soonest = min((due_at(one) for one in self._published().desired.releases.values()), default=now + LONGEST_WAIT)
         return min(max(soonest - now, timedelta(seconds=1)), LONGEST_WAIT)

@@ -273,11 +273,11 @@ class SourceSync:
             self._report_rejected(commit, errors)
             first = str(errors[0]) if errors else ""
             await self._audit_rejected(commit, actor, first)
-            verdict = SyncResult("rejected", commit.id, error=first, errors=len(errors))
+            rejected = SyncResult("rejected", commit.id, error=first, errors=len(errors))
             if not any(one.code == CRASHED for one in errors):
                 # A commit that the validator could not finish is judged again at the next pass.
-                self._verdict = verdict
-            return verdict
+                self._verdict = rejected
+            return rejected
         try:
             pointer = await self._publisher.publish(result.bundle, lease, actor)
         except Conflict as error:

@@ -109,7 +109,6 @@ class Hub:
     """Shared by all connections of one listener.
 
     Attributes:
-        time: seconds of the loop's clock.
         write_parts: `write_joined` or `write_references`, by the kind of loop.
         connections: every socket that is open, in the phase that owns it.
         empty: set while `connections` is empty.
@@ -127,10 +126,9 @@ class Hub:
     empty: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
 
-    @property
-    def time(self) -> Callable[[], float]:
-        """The loop's clock."""
-        return self.loop.time
+    def time(self) -> float:
+        """Seconds of the loop's clock."""
+        return self.loop.time()
 
     def add(self, connection: Connection) -> None:
         """A socket has a new owner."""

@@ -24,7 +24,19 @@ class TlsWire(asyncio.Protocol):
     `data_received` comes after it.
     """
 
-    __slots__ = ("_above", "_below", "_discarding", "_faults", "_incoming", "_outgoing", "_paused", "_ready", "_ssl")
+    __slots__ = (
+        "_above",
+        "_addr",
+        "_begun",
+        "_below",
+        "_discarding",
+        "_faults",
+        "_incoming",
+        "_outgoing",
+        "_paused",
+        "_ready",
+        "_ssl",
+    )
 
     def __init__(self, context: ssl.SSLContext, above: asyncio.Protocol, faults: Faults) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -33,6 +45,8 @@ class TlsWire(asyncio.Protocol):
         self._above = above
         self._faults = faults
         self._below: asyncio.Transport | None = None
+        self._addr = ""
+        self._begun = False
         self._ready = False
         self._paused = False
         self._discarding = False
@@ -42,17 +56,22 @@ class TlsWire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts to wait for the handshake."""
         self._below = transport  # type: ignore[assignment]  # a TCP socket's; uvloop's class is not asyncio's
+        self._addr = show_peer(transport.get_extra_info("peername"))
         self._above.connection_made(self)  # type: ignore[arg-type]  # it needs a `Wire`, and this is one
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Passes it on."""
         self._below = None
+        if self._begun and not self._ready and not self._discarding:
+            text = "the client gave up during the TLS handshake; maybe it does not trust the server's certificate"
+            self._faults.note("tls.handshake", self._addr, text)
         self._above.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes encrypted bytes; goes on with the handshake, or hands up what is in them."""
         if self._discarding:
             return
+        self._begun = True
         self._incoming.write(data)
         if self._ready or self._shake():
             self._pump()
@@ -78,7 +97,7 @@ class TlsWire(asyncio.Protocol):
             self._flush()
             return False
         except ssl.SSLError as error:
-            self._faults.note("tls.handshake", show_peer(self.get_extra_info("peername")), handshake_fault(error))
+            self._faults.note("tls.handshake", self._addr, handshake_fault(error))
             self._fail()
             return False
         self._ready = True
@@ -95,7 +114,7 @@ class TlsWire(asyncio.Protocol):
             except ssl.SSLError as error:
                 self._faults.note(
                     "tls.record",
-                    show_peer(self.get_extra_info("peername")),
+                    self._addr,
                     f"broken TLS: {(error.reason or 'unknown').replace('_', ' ').lower()}",
                 )
                 self._fail()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import os
 import re
 import ssl
 from collections.abc import Sequence
@@ -152,7 +154,7 @@ async def test_a_client_that_does_not_trust_the_server_is_named_in_the_log(
             async with raw_peer(port.url, tls=ssl.create_default_context()):
                 pass
         async with asyncio.timeout(10):
-            while "the TLS handshake failed" not in caplog.text:
+            while "maybe it does not trust the server's certificate" not in caplog.text:
                 await asyncio.sleep(0)
 
 
@@ -187,6 +189,31 @@ async def test_a_close_of_the_server_reaches_a_tls_peer_whatever_it_still_sends(
             await peer.open()
             peer.send(frame(b"x" * 500_000))
             assert await peer.close_code() == 1009
+
+
+async def test_a_broken_record_ends_the_connection_and_is_logged(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opamp_port(tls=authority.options()) as port:
+        async with raw_peer(port.url, tls=authority.client()) as peer:
+            await peer.open()
+            await port.handler.until(lambda: port.handler.open)
+            os.write(peer.writer.get_extra_info("socket").fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            with contextlib.suppress(ssl.SSLError):  # the server's alert
+                await peer.end_of_stream()
+        await port.handler.until(lambda: not port.handler.open)
+    assert "broken TLS: " in caplog.text
+
+
+async def test_a_tls_peer_that_closes_without_a_close_frame_is_told_to_the_handler(authority: Authority) -> None:
+    async with opamp_port(tls=authority.options()) as port:
+        async with raw_peer(port.url, tls=authority.client()) as peer:
+            await peer.open()
+            peer.send(frame(b"\x00last words"))
+            assert await peer.message() == b"re:last words"
+            peer.writer.close()
+            await port.handler.until(lambda: not port.handler.open)
+        assert port.meters.open_links["websocket"] == 0
 
 
 async def test_many_messages_at_once_are_answered_over_tls(authority: Authority) -> None:

@@ -23,6 +23,10 @@ from tests.support.gitrepo import GitRepo
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 KILLS = int(os.environ.get("GITSYNC_KILLS", "200"))
+DURING_START = 0.2
+"""Share of the kills that come while the database is opened and the cache is read."""
+LEADING = "gitsync.leader: leading"
+PUBLISHED = "published from"
 
 
 async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
@@ -30,16 +34,27 @@ async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
     repo = GitRepo(tmp_path / "config")
     repo.commit_files(FLEET, "the first configuration")
     data = tmp_path / "data"
+    await _durations(repo.path, data)
+    # A start on what a killed one left is what counts: the mirror is looked through first.
+    repo.commit_files({"agents/collector.yaml": collector(9_999)}, "the second one")
+    start, work = await _durations(repo.path, data)
     seen: dict[int, str] = {}
+    await _check(data, seen)
+    published = 0
     for number in range(KILLS):
-        repo.commit_files({"agents/collector.yaml": collector(10_000 + number)}, f"commit {number}")
+        commit = repo.commit_files({"agents/collector.yaml": collector(10_000 + number)}, f"commit {number}")
         server = await _serve(repo.path, data)
-        # Somewhere between the first import and well after the publication.
-        await asyncio.sleep(random.uniform(0.3, 2.2))
-        server.send_signal(signal.SIGKILL)
-        await server.wait()
+        if random.random() < DURING_START:
+            await asyncio.sleep(random.uniform(0.0, start))
+        else:
+            # Fetch, compile, sign and publish come now: anywhere in them, and shortly after.
+            await _said(server, LEADING)
+            await asyncio.sleep(random.uniform(0.0, 1.6 * work))
+        await _kill(server)
         await _check(data, seen)
-    assert seen, "nothing was ever published: the moments are too early"
+        published += commit in seen.values()
+    print(f"{KILLS} kills, start {start:.2f} s, work {work:.2f} s, {published} commits were published")
+    assert 0 < published < KILLS, "the moments are all too early, or all too late"
     # And it still works: the newest commit is published by a start that nobody disturbs.
     head = repo.head
     server = await _serve(repo.path, data, "--ready-file", str(tmp_path / "ready.json"))
@@ -49,9 +64,23 @@ async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
     finally:
         server.send_signal(signal.SIGTERM)
-        assert await server.wait() == 0
+        _, errors = await server.communicate()
+    assert server.returncode == 0, errors.decode()
     ready = json.loads((tmp_path / "ready.json").read_text())
     assert ready["opamp_url"]
+
+
+async def _durations(repository: Path, data: Path) -> tuple[float, float]:
+    """Seconds of an undisturbed start, and from there to the publication."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    server = await _serve(repository, data)
+    await _said(server, LEADING)
+    leading = clock()
+    await _said(server, PUBLISHED)
+    done = clock()
+    await _kill(server)
+    return leading - began, done - leading
 
 
 async def _serve(repository: Path, data: Path, *more: str) -> asyncio.subprocess.Process:
@@ -65,8 +94,26 @@ async def _serve(repository: Path, data: Path, *more: str) -> asyncio.subprocess
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def _said(server: asyncio.subprocess.Process, text: str) -> None:
+    """Waits until the log has a line with this text."""
+    assert server.stderr is not None
+    lines: list[bytes] = []
+    async with asyncio.timeout(60):
+        async for line in server.stderr:
+            lines.append(line)
+            if text.encode() in line:
+                return
+    raise AssertionError(f"the server ended before it said {text!r}:\n{b''.join(lines).decode()}")
+
+
+async def _kill(server: asyncio.subprocess.Process) -> None:
+    server.send_signal(signal.SIGKILL)
+    await server.communicate()
+    assert server.returncode == -signal.SIGKILL, "it ended by itself before it was killed"
 
 
 async def _check(data: Path, seen: dict[int, str]) -> None:
