@@ -503,7 +503,9 @@ class Agents:
                 await self._fetch_payloads()
                 await self._write_audit()
             except (GitsyncError, TimeoutError) as error:
-                self._say_trouble(f"agents are answered but offered nothing: {error or 'the database is too slow'}")
+                self._say_trouble(
+                    f"agents are answered but offered nothing: {str(error) or 'the database is too slow'}"
+                )
                 await asyncio.sleep(1)
                 self._work.set()
             else:

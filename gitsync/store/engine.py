@@ -14,8 +14,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from weakref import WeakSet
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import BigInteger, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -50,6 +53,7 @@ _FOREIGN = (
     UnicodeError,
 )
 
+_THREAD_SECONDS = 2.0
 Insert = sqlite.Insert | postgresql.Insert
 """An INSERT that may say what happens on a conflict; both dialects write it the same way."""
 
@@ -105,7 +109,7 @@ def micros(duration: timedelta) -> int:
 class Database:
     """Both engines of one database, and how transactions are made on them."""
 
-    __slots__ = ("_prepare", "_prepared", "_reader", "_turn", "_writer", "dialect", "options", "place")
+    __slots__ = ("_prepare", "_prepared", "_reader", "_threads", "_turn", "_writer", "dialect", "options", "place")
 
     def __init__(self, options: StoreOptions, prepare: Callable[[Database], Awaitable[None]]) -> None:
         """Makes the engines; connects nowhere.
@@ -124,9 +128,10 @@ class Database:
         self._turn = asyncio.Lock()
         self.dialect = url.get_backend_name()
         self.place = url.set(drivername=self.dialect).render_as_string(hide_password=True)
+        self._threads: WeakSet[Thread] = WeakSet()
         if self.dialect == SQLITE:
-            self._writer = _sqlite_engine(url, options, writes=True)
-            self._reader = _sqlite_engine(url, options, writes=False)
+            self._writer = _sqlite_engine(url, options, self._threads, writes=True)
+            self._reader = _sqlite_engine(url, options, self._threads, writes=False)
         else:
             self._writer = self._reader = _postgresql_engine(url, options)
 
@@ -192,6 +197,10 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
+        # The driver closes a connection of a cancelled call without waiting: its thread would answer a loop that is
+        # closed by then.
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, _THREAD_SECONDS)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -331,7 +340,13 @@ class _SqliteConnection(sqlite3.Connection):
         super().close()
 
 
-def _sqlite_engine(url: URL, options: StoreOptions, *, writes: bool) -> AsyncEngine:
+def _sqlite_engine(url: URL, options: StoreOptions, threads: WeakSet[Thread], *, writes: bool) -> AsyncEngine:
+    def create(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+        connection = aiosqlite.connect(*arguments, **options)
+        connection._thread.daemon = True
+        threads.add(connection._thread)
+        return connection
+
     engine = create_async_engine(
         url,
         # The driver's own handling of transactions is off: we say BEGIN ourselves (DDL is transactional then, too).
@@ -339,6 +354,7 @@ def _sqlite_engine(url: URL, options: StoreOptions, *, writes: bool) -> AsyncEng
             "isolation_level": None,
             "timeout": options.lock_timeout.total_seconds(),
             "factory": _SqliteConnection,
+            "async_creator_fn": create,
         },
         pool_size=1 if writes else options.pool_size,
         max_overflow=0,

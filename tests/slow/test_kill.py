@@ -49,7 +49,7 @@ async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
         else:
             # Fetch, compile, sign and publish come now: anywhere in them, and shortly after.
             await _said(server, LEADING)
-            await asyncio.sleep(random.uniform(0.0, 1.6 * work))
+            await asyncio.sleep(random.uniform(0.0, 2.5 * work))
         await _kill(server)
         await _check(data, seen)
         published += commit in seen.values()
