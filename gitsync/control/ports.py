@@ -165,6 +165,9 @@ class Store(Protocol):
     async def load_agents(self, uids: Sequence[AgentUid]) -> Mapping[AgentUid, AgentRecord]:
         """The stored rows of these agents."""
 
+    async def load_last_good(self) -> frozenset[ConfigHash]:
+        """Payloads that are some known agent's last good one."""
+
     async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
         """Inserts or replaces in one transaction; a row with a higher `conn_epoch` is left alone."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from gitsync.bundle.stability import keep_stable
 from gitsync.bundle.statements import envelope, statements
 from gitsync.bundle.version import Bundle, Payload, TargetVersion
 from gitsync.control.meters import Meters
@@ -35,7 +36,8 @@ log = logging.getLogger("gitsync.publish")
 LEASE_LOST = "store.lease_lost"
 """Code of the `Conflict` of a leader that leads no more."""
 
-Versions = Mapping[tuple[TargetId, VersionDigest], TargetVersion]
+VersionKey = tuple[TargetId, VersionDigest]
+Versions = Mapping[VersionKey, TargetVersion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,15 @@ class Publisher:
 
     async def _publish(self, bundle: Bundle, lease: Lease, actor: str) -> Pointer | None:
         stored = await self._store.load_published(bundle.source)
+        bundle = await asyncio.to_thread(_keep_stable, bundle, stored)
         states, transitions = self._decide(bundle, stored)
         if not transitions:
             return None
         causes = {one.cause for _, one in transitions}
         kind = ReleaseKind.BACK if causes == {"back"} else ReleaseKind.PUBLISH
         versions = _versions(bundle, stored)
-        payloads = await self._payloads(bundle, stored, states.values(), versions)
+        kept = await self._kept(states.values(), versions)
+        payloads = await self._payloads(bundle, stored, states.values(), versions, kept)
         new = tuple(
             version
             for path, version in bundle.versions.items()
@@ -114,7 +118,7 @@ class Publisher:
         )
         publication = replace(
             publication,
-            statements=await self._sign(publication, states, versions, payloads),
+            statements=await self._sign(publication, states, versions, payloads, kept),
             audit=(self._audit(publication, stored, actor),),
         )
         return await self._write(publication)
@@ -126,7 +130,8 @@ class Publisher:
             return None
         states = {one.path: one for one in stored.states}
         versions = _stored_versions(stored)
-        payloads = await self._payloads(None, stored, states.values(), versions)
+        kept = await self._kept(states.values(), versions)
+        payloads = await self._payloads(None, stored, states.values(), versions, kept)
         publication = Publication(
             source=source,
             revision=self._next_revision(stored),
@@ -138,7 +143,7 @@ class Publisher:
             created_at=self._clock.now(),
             restores=stored.pointer.revision,
         )
-        publication = replace(publication, statements=await self._sign(publication, states, versions, payloads))
+        publication = replace(publication, statements=await self._sign(publication, states, versions, payloads, kept))
         return await self._write(publication)
 
     def _decide(
@@ -161,22 +166,33 @@ class Publisher:
         least = 0 if stored is None else stored.pointer.revision + 1
         return max(least, int(self._clock.now().timestamp()))
 
+    async def _kept(self, states: Collection[TargetState], versions: Versions) -> frozenset[VersionKey]:
+        """Completed versions that hold some known agent's last good payload: they stay signed."""
+        last_good = await self._store.load_last_good()
+        return frozenset(
+            (state.id, digest)
+            for state in states
+            for digest in state.completed
+            if (found := versions.get((state.id, digest))) is not None
+            and not last_good.isdisjoint(found.slots.values())
+        )
+
     async def _payloads(
-        self, bundle: Bundle | None, stored: StoredSource | None, states: object, versions: Versions
+        self,
+        bundle: Bundle | None,
+        stored: StoredSource | None,
+        states: Collection[TargetState],
+        versions: Versions,
+        kept: frozenset[VersionKey],
     ) -> dict[ConfigHash, Payload]:
-        """The payloads that statements are made about: those of every version in use."""
+        """The payloads that statements are made about: those of every version in use or kept."""
         known: dict[ConfigHash, Payload] = {}
         if stored is not None:
             known.update((one.digest, one) for one in stored.payloads)
         if bundle is not None:
             known.update(bundle.payloads)
-        needed = {
-            digest
-            for state in states  # type: ignore[attr-defined]
-            for version in state.in_use()
-            if (found := versions.get((state.id, version))) is not None
-            for digest in found.slots.values()
-        }
+        used = {(state.id, version) for state in states for version in state.in_use()} | kept
+        needed = {digest for key in used if (found := versions.get(key)) is not None for digest in found.slots.values()}
         missing = sorted(needed - known.keys())
         if missing:
             known.update(await self._store.load_payloads(missing))
@@ -188,6 +204,7 @@ class Publisher:
         states: Mapping[str, TargetState],
         versions: Versions,
         payloads: Mapping[ConfigHash, Payload],
+        kept: frozenset[VersionKey],
     ) -> tuple[StatementRecord, ...]:
         bodies = statements(
             states=states.values(),
@@ -197,6 +214,7 @@ class Publisher:
             kind=str(publication.kind),
             issued=publication.created_at,
             expires=publication.created_at + self._options.validity,
+            kept=sorted(kept),
         )
         signatures = await self._signer.sign([one.body for one in bodies])
         return tuple(
@@ -237,6 +255,14 @@ class Publisher:
             self._meters.releases[str(publication.kind)] += 1
             return pointer
         raise GitsyncError("no attempt to publish was made", code="publish.tries")
+
+
+def _keep_stable(bundle: Bundle, stored: StoredSource | None) -> Bundle:
+    if stored is None:
+        return bundle
+    versions = _stored_versions(stored)
+    stable = {one.path: versions[one.id, one.stable] for one in stored.states if one.stable is not None}
+    return keep_stable(bundle, stable, {one.digest: one for one in stored.payloads})
 
 
 def _stored_versions(stored: StoredSource) -> dict[tuple[TargetId, VersionDigest], TargetVersion]:

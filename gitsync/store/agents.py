@@ -55,6 +55,13 @@ class Agents(Subject):
                     found[record.agent.uid] = record
         return found
 
+    async def load_last_good(self) -> frozenset[ConfigHash]:
+        """Payloads that are some known agent's last good one."""
+        query = select(agent_status.c.last_good).where(agent_status.c.last_good.is_not(None)).distinct()
+        async with self._db.read() as connection:
+            rows = await connection.scalars(query)
+            return frozenset(ConfigHash(bytes(one)) for one in rows)
+
     async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
         """Inserts or replaces in one transaction; a row with a higher `conn_epoch` is left alone.
 

@@ -44,13 +44,15 @@ async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
     for number in range(KILLS):
         commit = repo.commit_files({"agents/collector.yaml": collector(10_000 + number)}, f"commit {number}")
         server = await _serve(repo.path, data)
-        if random.random() < DURING_START:
-            await asyncio.sleep(random.uniform(0.0, start))
-        else:
-            # Fetch, compile, sign and publish come now: anywhere in them, and shortly after.
-            await _said(server, LEADING)
-            await asyncio.sleep(random.uniform(0.0, 2.5 * work))
-        await _kill(server)
+        try:
+            if random.random() < DURING_START:
+                await asyncio.sleep(random.uniform(0.0, start))
+            else:
+                # Fetch, compile, sign and publish come now: anywhere in them, and shortly after.
+                await _said(server, LEADING)
+                await asyncio.sleep(random.uniform(0.0, 2.5 * work))
+        finally:
+            await _kill(server)
         await _check(data, seen)
         published += commit in seen.values()
     print(f"{KILLS} kills, start {start:.2f} s, work {work:.2f} s, {published} commits were published")
