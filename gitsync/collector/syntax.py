@@ -148,6 +148,12 @@ def explain(error: yaml.YAMLError, path: str, lines: list[str]) -> Explanation:
     unclosed = _unclosed(context, problem, at, began)
     if unclosed is not None:
         return unclosed
+    if "flow node" in context and not any(line.strip() for line in _rest(lines, at)):
+        last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=1)
+        end = Origin(path, last, len(lines[last - 1].rstrip()))
+        return Explanation(
+            UNCLOSED, end, "the file ends inside brackets that are not closed", 'add the missing "]" or "}"'
+        )
     if "cannot start any token" in problem:
         code, message, hint = _STARTS.get(
             _char(lines, at), (SYNTAX, "a value cannot start with this character", _QUOTE)
@@ -199,6 +205,13 @@ def _no_key(at: Origin, began: Origin, lines: list[str]) -> Explanation:
         f"wrong indentation: this line does not fit the map that begins at line {began.line}",
         _LEVELS,
     )
+
+
+def _rest(lines: list[str], at: Origin) -> list[str]:
+    """What follows a place, line by line."""
+    if at.line > len(lines):
+        return []
+    return [lines[at.line - 1][at.column - 1 :], *lines[at.line :]]
 
 
 def _char(lines: list[str], at: Origin) -> str:

@@ -337,3 +337,9 @@ def test_get_tells_an_absent_key_from_a_null() -> None:
     assert root.get("b") is None
     assert root.entry("b") is None
     assert root.keys() == ("a",)
+
+
+def test_a_file_that_ends_inside_brackets_says_where_it_ends() -> None:
+    (found,) = parse_yaml("a.yaml", b"a: 1\nreceivers: [\n").diagnostics
+    assert (found.code, found.line, found.column) == ("GS0112", 2, 12)
+    assert "not closed" in found.message
