@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -16,11 +17,14 @@ import pytest
 import websockets
 
 from gitsync.errors import SettingsError
-from gitsync.ids import show_digest
+from gitsync.ids import AgentUid, show_digest
+from gitsync.lab.agent import SimulatedAgent
 from gitsync.lab.profile import Transport
+from gitsync.lab.sockets import PollingAgent, WebSocketAgent
 from tests.support.configs import FLEET, collector
 from tests.support.gitrepo import GitRepo
-from tests.support.gitserver import HttpGitServer, serve_http
+from tests.support.gitserver import HttpGitServer, free_port, serve_http
+from tests.support.server_process import a_server_process
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
 
 AGENT = {"role": "agent"}
@@ -321,6 +325,40 @@ async def test_a_compile_process_that_is_killed_costs_one_verdict_and_nothing_el
     good = repo.commit_files({**dict.fromkeys(large), "agents/collector.yaml": collector(4540)}, "the next one")
     await service.published(good)
     assert compile_process() != worker
+
+
+async def test_after_the_server_was_killed_agents_come_back_and_nobody_is_sent_what_it_runs(
+    repo: GitRepo, tmp_path: Path
+) -> None:
+    data, address = tmp_path / "data", f"127.0.0.1:{free_port()}"
+    loop = asyncio.get_running_loop()
+    profiles = (a_profile(1, AGENT), a_profile(2, AGENT, transport=Transport.HTTP))
+    first, second = (SimulatedAgent(one, later=loop.call_later, now=loop.time) for one in profiles)
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as sockets:
+        async with a_server_process(repo.path, data, opamp=address) as server:
+            for socket in (
+                WebSocketAgent(first, server.opamp_url, Random(1)),
+                PollingAgent(second, "http" + server.opamp_url.removeprefix("ws"), Random(2)),
+            ):
+                sockets.callback(socket.close)
+                await socket.start(tasks)
+            # Killed as soon as both have said so: maybe before it was written down.
+            await until(lambda: first.progress.applied and second.progress.applied)
+            os.kill(server.pid, signal.SIGKILL)
+        async with a_service(repo.path, data, {"server": {"listen": {"opamp": address}}}) as service:
+
+            def settled(uid: AgentUid) -> bool:
+                one = service.running.agents.get(uid)
+                return one is not None and one.state == "applied"
+
+            await until(lambda: all(settled(one.uid) for one in profiles))
+            await until(lambda: service.running.agents.idle)
+            assert (first.progress.offers, second.progress.offers) == (1, 1)
+            repo.commit_files({"agents/collector.yaml": collector(4560)}, "after the kill")
+            await service.published(repo.head)
+            newest = service.running.overview.targets()[0].config_hash
+            await until(lambda: first.progress.applied == second.progress.applied == newest)
+            assert (first.progress.offers, second.progress.offers) == (2, 2)
 
 
 async def test_a_second_server_on_the_same_data_directory_is_refused(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +20,7 @@ from gitsync.lab.sockets import WebSocketAgent
 from tests.support.configs import FLEET, collector
 from tests.support.gitrepo import GitRepo
 from tests.support.postgres import PostgresServer
+from tests.support.server_process import a_server_process
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
 
 
@@ -128,45 +127,17 @@ async def test_while_postgresql_is_away_agents_are_answered_and_a_start_without_
             assert (await service.get("sources"))["items"][0]["error"] == ""
 
 
-@asynccontextmanager
-async def a_server_process(repo: GitRepo, data: Path, url: str, key: Path) -> AsyncIterator[tuple[int, dict[str, str]]]:
-    """`gitsync serve` in a process of its own; its pid and what it says in its ready file."""
-    ready = data.with_suffix(".ready")
-    environment = {
-        **os.environ,
-        "GITSYNC_DATABASE__TYPE": "postgresql",
-        "GITSYNC_DATABASE__DSN": url,
-        "GITSYNC_SIGNING__KEY_FILE": str(key),
-    }
-    arguments = ["--source", str(repo.path), "--data-dir", str(data), "--ready-file", str(ready)]
-    arguments += ["--opamp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gitsync",
-        "serve",
-        *arguments,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await until(lambda: ready.exists() or process.returncode is not None)
-        assert process.returncode is None
-        yield process.pid, json.loads(ready.read_text())
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_of_two_servers_one_leads_both_serve_and_the_other_takes_over_when_the_leader_is_killed(
     repo: GitRepo, tmp_path: Path, postgres_url: str
 ) -> None:
     loop, key = asyncio.get_running_loop(), tmp_path / "signing.key"
     settings = on(postgres_url, signing={"key_file": key})
-    async with a_server_process(repo, tmp_path / "one", postgres_url, key) as (pid, ready):
+    environment = {
+        "GITSYNC_DATABASE__TYPE": "postgresql",
+        "GITSYNC_DATABASE__DSN": postgres_url,
+        "GITSYNC_SIGNING__KEY_FILE": str(key),
+    }
+    async with a_server_process(repo.path, tmp_path / "one", environment) as first:
         async with a_service(repo.path, tmp_path / "two", settings) as second:
             await until(lambda: releases(second))
             leader = second.running.overview.readiness
@@ -175,10 +146,11 @@ async def test_of_two_servers_one_leads_both_serve_and_the_other_takes_over_when
                 "/api/v1/sources/default/sync?wait=true", headers={"Authorization": f"Bearer {second.token}"}
             )
             assert (refused.status_code, "not the leader" in refused.text) == (503, True)
+            await until(lambda: second.running.overview.sources()[0].record.head == repo.head)
             there = a_profile(1, {"role": "agent"})
             one = SimulatedAgent(there, later=loop.call_later, now=loop.time)
             async with lab_agents(second, a_profile(2, {"role": "agent"})) as (other,), asyncio.TaskGroup() as tasks:
-                socket = WebSocketAgent(one, ready["opamp_url"], Random(1))
+                socket = WebSocketAgent(one, first.opamp_url, Random(1))
                 await socket.start(tasks)
                 await until(lambda: one.progress.applied and other.progress.applied)
                 assert applied(one) == applied(other)
@@ -186,7 +158,7 @@ async def test_of_two_servers_one_leads_both_serve_and_the_other_takes_over_when
                 repo.commit_files({"agents/collector.yaml": collector(4420)}, "by the first leader")
                 await until(lambda: applied(one) == applied(other) != before)
                 socket.close()
-                os.kill(pid, signal.SIGKILL)
+                os.kill(first.pid, signal.SIGKILL)
                 killed, before = loop.time(), applied(other)
                 commit = repo.commit_files({"agents/collector.yaml": collector(4421)}, "by the second leader")
                 await until(lambda: applied(other) != before)

@@ -50,6 +50,10 @@ async def published(store: SqlStore) -> StoredSource:
     return stored
 
 
+# One for all: the request ids of two publishers on one store must differ.
+_RANDOM = FixedRandom()
+
+
 @dataclass
 class SteeredSigner:
     """Signs with the usual key of tests, unless it is told to fail.
@@ -88,7 +92,7 @@ def a_publisher(
         signer or SteeredSigner(),
         meters or Meters(),
         clock or ManualClock(),
-        FixedRandom(),
+        _RANDOM,
     )
 
 

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from gitsync.settings import PREFIX, SHORT_NAMES, Settings, show_duration
+from gitsync.settings.loading import BELOW_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "settings.v1.json"
@@ -65,6 +66,8 @@ def schema_text() -> str:
             field.pop("title", None)
             if field.get("default", "") is None:
                 field.pop("default")
+    # Sections that may also be written below `server`.
+    schema["$defs"]["Server"]["properties"].update({key: schema["properties"][key] for key in BELOW_SERVER})
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,

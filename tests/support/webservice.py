@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,6 +113,9 @@ class WebService:
             counts=counts,
             phase=Phase.SUCCEEDED,
         )
+
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: keys for one in self.desired.versions.values() for name, keys in one.rules.aliases.items()}
 
     def explain(self, uid: AgentUid, record: AgentRecord) -> Explanation:
         found = assign(record.agent, self.desired)

@@ -110,6 +110,24 @@ def test_the_documents_file_is_accepted_as_it_is_written(tmp_path: Path) -> None
     assert settings.auth.jwt.expiration == timedelta(hours=24)
 
 
+def test_sections_may_be_written_below_server(tmp_path: Path) -> None:
+    head, at, rest = AS_IN_THE_DOCUMENTS.partition("config_store:")
+    below = head + "".join(f"  {line}\n" for line in (at + rest).splitlines())
+    assert load(below, tmp_path) == load(AS_IN_THE_DOCUMENTS, tmp_path)
+
+
+def test_a_section_in_both_places_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="database stands at the top and below server; keep one"):
+        load("server: {database: {type: sqlite}}\ndatabase: {type: sqlite}\n", tmp_path)
+
+
+def test_an_error_below_server_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"gitsync.yaml:3:5: config_store.typ: unknown key; did you mean \"type\"\?"
+    ):
+        load("server:\n  config_store:\n    typ: git\n", tmp_path)
+
+
 @pytest.mark.parametrize("key", ["signing_key_file", "key_file", "signing_key"])
 def test_the_key_of_jwt_may_have_each_of_its_names(tmp_path: Path, key: str) -> None:
     settings = load(f"auth: {{type: jwt, jwt: {{{key}: /etc/opamp/jwt_signing_key}}}}", tmp_path)

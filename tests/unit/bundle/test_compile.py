@@ -148,7 +148,7 @@ def test_what_cannot_be_read_hides_only_what_depends_on_it() -> None:
     }
     result = compiled(files)
     assert [(one.code, one.path) for one in result.diagnostics] == [
-        ("GS0110", "a/c.yaml"),
+        ("GS0112", "a/c.yaml"),
         ("GS0201", "a/x=1/c.yaml"),
         ("GS0201", "b/c.yaml"),
     ]

@@ -22,8 +22,7 @@ In effect:  no
 
 Files:
   error    agents/collector.yaml  (1 error, 1 warning)
-  ok       agents/target.yaml
-  ok       gitsync.yaml
+  ok       2 files (-o wide names them)
 
 Diagnostics:
   agents/collector.yaml:7:18: error GS2101: pipeline refers to exporter otpl
@@ -35,6 +34,20 @@ Diagnostics:
 async def test_a_commit_shows_every_file_and_every_finding(running: Running) -> None:
     done = await running.gitsync("describe", "commit", BAD.id[:8])
     assert (done.code, done.out) == (0, COMMIT)
+    wide = (await running.gitsync("describe", "commit", BAD.id[:8], "-o", "wide")).out
+    assert "  ok       agents/target.yaml\n  ok       gitsync.yaml\n" in wide
+
+
+async def test_what_is_no_commit_id_is_said_to_be_none(running: Running) -> None:
+    done = await running.gitsync("describe", "commit", "main")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: 'main' is no commit id\nhint: give at least four")
+
+
+async def test_names_of_one_thing_are_not_for_asking(running: Running) -> None:
+    done = await running.gitsync("describe", "commit", BAD.id[:8], "-o", "name")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: -o name is for lists\nhint: table, wide, json or yaml\n"
 
 
 @pytest.mark.parametrize("name", [show_uid(a_uid(1)), show_uid(a_uid(1)).upper(), "edge-1"])

@@ -29,13 +29,13 @@ agents     356a192b79   1763000001   Succeeded   2        1         1        rol
 gateways   356a192b79   1763000001   Succeeded   0        0         0        role=gateway
 """
 COMMITS = """\
-COMMIT       VERDICT    IN EFFECT   ERRORS   WARNINGS   SEEN                   AUTHOR                  SUBJECT
-da4b9237ba   rejected   no          1        1          2026-11-21 12:01:00Z   Ann <ann@example.com>   Break the edge
-356a192b79   accepted   yes         0        0          2026-11-21 12:00:00Z   Ann <ann@example.com>   Add the edge
+COMMIT       VERDICT    IN EFFECT   ERRORS   WARNINGS   SEEN                   AUTHOR   SUBJECT
+da4b9237ba   rejected   no          1        1          2026-11-21 12:01:00Z   Ann      Break the edge
+356a192b79   accepted   yes         0        0          2026-11-21 12:00:00Z   Ann      Add the edge
 """
 RELEASES = """\
-REVISION     COMMIT       CAUSE     IN EFFECT   CREATED                AUTHOR                  SUBJECT
-1763000001   356a192b79   publish   yes         2026-11-21 12:00:00Z   Ann <ann@example.com>   Add the edge
+REVISION     COMMIT       CAUSE     IN EFFECT   CREATED                AUTHOR   SUBJECT
+1763000001   356a192b79   publish   yes         2026-11-21 12:00:00Z   Ann      Add the edge
 """
 SOURCES = """\
 NAME      REF    HEAD         COMMIT       REVISION     LAST SYNC   FETCHED                \
@@ -53,6 +53,7 @@ TIME                   TARGET   CAUSE    FROM   TO           BY       SUBJECT
     ("command", "table"),
     [
         ("get agents", AGENTS),
+        ("get agent", AGENTS),
         ("get targets", TARGETS),
         ("get commits", COMMITS),
         ("get releases", RELEASES),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitsync.cli.logs import JsonFormatter, TextFormatter
-from gitsync.cli.serve import absolute_source, load, only_cause, overrides
+from gitsync.cli.serve import absolute_source, load, only_cause, overrides, reachable
 from gitsync.errors import GitsyncError, SettingsError, Unavailable
 
 # ── Flags ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,6 +66,36 @@ def test_a_path_becomes_absolute_and_a_url_stays(
 
     expected = absolute and absolute.format(here=tmp_path, above=tmp_path.parent)
     assert absolute_source(source) == expected
+
+
+def test_credentials_have_flags() -> None:
+    by_key = load(None, overrides(source="git@git.example.com:a", ssh_key_file=Path("/keys/id"))).config_store.git.auth
+    assert (by_key.type, by_key.ssh_key_file, by_key.known_hosts_file) == (
+        "ssh_key",
+        Path("/keys/id"),
+        Path("/keys/known_hosts"),
+    )
+    by_token = load(None, overrides(git_token_file=Path("/keys/token"))).config_store.git.auth
+    assert (by_token.type, by_token.token_file) == ("token", Path("/keys/token"))
+    with pytest.raises(SettingsError, match="give one"):
+        overrides(ssh_key_file=Path("/a"), git_token_file=Path("/b"))
+
+
+def test_a_wrong_flag_is_called_by_its_name() -> None:
+    with pytest.raises(SettingsError, match=r"^--opamp-listen: server\.listen\.opamp: 'x' is not HOST:PORT"):
+        load(None, overrides(opamp_listen="x"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://0.0.0.0:8080", ("http://127.0.0.1:8080", True)),
+        ("ws://[::]:4320/v1/opamp", ("ws://[::1]:4320/v1/opamp", True)),
+        ("http://192.0.2.1:80", ("http://192.0.2.1:80", False)),
+    ],
+)
+def test_a_listener_on_all_interfaces_is_shown_by_a_url_that_works(url: str, shown: tuple[str, bool]) -> None:
+    assert reachable(url) == shown
 
 
 # ── What stopped a start ────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from gitsync.bundle.statements import read_statement
 from gitsync.bundle.verify import NO_MEMORY, verify
 from gitsync.control.meters import Meters
 from gitsync.control.publish import LEASE_LOST, PublishOptions
-from gitsync.control.records import Lease, Pointer, Publication, ReleaseKind
+from gitsync.control.records import Lease, Pointer, Publication, ReleaseKind, Retention
 from gitsync.errors import Conflict, Unavailable
 from gitsync.ids import DEFAULT_SOURCE, show_digest
 from gitsync.store import SqlStore, StoreOptions
@@ -233,3 +233,23 @@ async def test_signing_again_changes_revision_and_times_and_nothing_else(store: 
 
 async def test_nothing_is_signed_again_before_anything_is_published(store: SqlStore, lease: Lease) -> None:
     assert await a_publisher(store).resign(DEFAULT_SOURCE, lease) is None
+
+
+async def test_a_sweep_that_keeps_as_little_as_it_may_leaves_what_is_published_whole(
+    store: SqlStore, lease: Lease
+) -> None:
+    clock = ManualClock()
+    publisher = a_publisher(store, clock)
+    for port in (4317, 4400, 4500):
+        await publisher.publish(a_bundle(port), lease, ACTOR)
+    before = await published(store)
+    clock.advance(timedelta(days=3650).total_seconds())
+    least = Retention(commits=1, revisions=1, attempts=1, audit_days=10_000, agents_silent_hours=1)
+    assert await store.sweep(least, clock.now()) > 0
+    assert await published(store) == before
+    assert await publisher.resign(DEFAULT_SOURCE, lease) is not None
+    # To the fallback, and further back.
+    for port in (4400, 4317):
+        pointer = await publisher.publish(a_bundle(port), lease, ACTOR)
+        assert pointer is not None
+        assert (await published(store)).release.kind is ReleaseKind.BACK
