@@ -73,9 +73,9 @@ async def main() -> None:
         f"- the whole took {time.monotonic() - began:.0f} s",
         "",
         "## The story of a commit, simulated agents",
-        f"`gitsync lab --agents {AGENTS} --once -o json`, {LAB_RUNS} runs: the server and all agents on this machine, 80 %",
-        "on WebSocket, 20 % by HTTP polling each second (which bounds their part below). `first` includes the start of the",
-        "server and the connecting of all agents.",
+        f"`gitsync lab --agents {AGENTS} --once -o json`, {LAB_RUNS} runs: the server and all agents on this machine,",
+        "80 % on WebSocket, 20 % by HTTP polling each second (which bounds their part below). `first` includes the start",
+        "of the server and the connecting of all agents.",
         "",
         *lab_table(runs),
         "",
@@ -88,8 +88,8 @@ async def main() -> None:
         "|---|---|",
         *(f"| {name} | {median_and_range(values)} |" for name, values in pushes.items()),
         "",
-        "Wanted: healthy within 2 s of the webhook. APPLIED comes when the supervisor's own `config_apply_timeout` has run",
-        "out (1 s here, 5 s by default).",
+        "Wanted: healthy within 2 s of the webhook. APPLIED comes when the supervisor's own `config_apply_timeout` has",
+        "run out (1 s here, 5 s by default).",
         "",
     ]
     RESULTS.write_text("\n".join(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -33,6 +34,16 @@ app.command("verify")(verify.verify)
 app.add_typer(keys.app, name="keys")
 app.command("lab")(lab.lab)
 app.command("version")(version.version)
+
+
+@app.callback()
+def options(
+    version_only: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=version.show_and_exit, help="Show the version.")
+    ] = False,
+) -> None:
+    """A Git repository as the control plane of a fleet of OpenTelemetry agents."""
+    del version_only  # its callback has done all
 
 
 def run(arguments: Sequence[str]) -> int:

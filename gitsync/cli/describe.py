@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,7 +69,11 @@ def commit(
 ) -> None:
     """One commit: its verdict, every file's verdict, and what is wrong where."""
     from gitsync.cli.client import Client, path_of
+    from gitsync.errors import SettingsError
 
+    if not re.fullmatch("[0-9a-fA-F]{4,64}", commit):
+        hint = "give at least four of its hexadecimal digits; gitsync get commits lists them"
+        raise SettingsError(f"{commit!r} is no commit id", code="commit.id", hint=hint)
     with Client(server, data_dir) as client:
         document = client.get(f"/commits/{path_of(commit)}", source=source)
     if _is_document(output):
@@ -87,10 +91,7 @@ def commit(
         "In effect": document["inEffect"],
     }
     show_facts(facts | ({"Refused": document["error"]} if document["error"] else {}))
-    show_section("Files")
-    for one in document["files"]:
-        counts = [count_of(one[f"{word}s"], word) for word in ("error", "warning") if one[f"{word}s"]]
-        typer.echo(f"  {one['verdict']:<8} {clean(one['path'])}" + (f"  ({', '.join(counts)})" if counts else ""))
+    _show_files(document["files"], every=output is Format.WIDE)
     if document["diagnostics"]:
         show_section("Diagnostics")
     for one in document["diagnostics"]:
@@ -98,6 +99,20 @@ def commit(
         typer.echo(f"  {clean(where)}: {one['severity']} {one['code']}: {clean(one['message'])}")
         if one["hint"]:
             typer.echo(f"      hint: {clean(one['hint'])}")
+
+
+def _show_files(files: Sequence[Row], *, every: bool) -> None:
+    """Files with findings, each; the others too, or how many they are."""
+    show_section("Files")
+    rest = 0
+    for one in files:
+        counts = [count_of(one[f"{word}s"], word) for word in ("error", "warning") if one[f"{word}s"]]
+        if counts or every:
+            typer.echo(f"  {one['verdict']:<8} {clean(one['path'])}" + (f"  ({', '.join(counts)})" if counts else ""))
+        else:
+            rest += 1
+    if rest:
+        typer.echo(f"  ok       {count_of(rest, 'file')} (-o wide names them)")
 
 
 @app.command("target")
@@ -172,6 +187,15 @@ def find_agent(client: Client, text: str) -> str:
 
 
 def _is_document(output: Format) -> bool:
+    """Whether a document was asked for.
+
+    Raises:
+        SettingsError: names only, of one thing that the caller has named.
+    """
+    from gitsync.errors import SettingsError
+
+    if output is Format.NAME:
+        raise SettingsError("-o name is for lists", code="output", hint="table, wide, json or yaml")
     return output in (Format.JSON, Format.YAML)
 
 

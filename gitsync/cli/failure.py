@@ -38,7 +38,8 @@ def report(error: Exception) -> int:
             typer.echo(f"hint: {error.hint}", err=True)
         return ExitCode.TIMED_OUT if isinstance(error, TimedOutError) else ExitCode.FAILED
     if isinstance(error, TyperException):
-        typer.echo(f"error: {error.format_message().rstrip('.')}", err=True)
+        text = error.format_message().replace("Value error, ", "").rstrip(".")
+        typer.echo(f"error: {text}", err=True)
         context = getattr(error, "ctx", None)
         if context is not None:
             typer.echo(f"hint: {context.command_path} --help shows how it is used", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,16 @@ app = typer.Typer(help="List agents, targets, commits, releases or sources.", ri
 Selector = Annotated[
     str | None, typer.Option("--selector", "-l", metavar="K=V,…", help="Only agents with these labels.")
 ]
+
+
+class State(enum.StrEnum):
+    """How far an agent is, as the server says it."""
+
+    PENDING = "pending"
+    OFFERED = "offered"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    FAILED = "failed"
 
 
 def target_name(row: Row) -> str | None:
@@ -28,6 +39,11 @@ def _reason(row: Row) -> str:
         return ""
     text, error = str(row["reasonText"]), str(row["error"])
     return f"{text}: {error}" if error and error not in text else text
+
+
+def person(author: str | None) -> str | None:
+    """The name of `Name <address>`; the address when there is no name."""
+    return None if author is None else author.partition("<")[0].strip() or author.strip("<> ")
 
 
 def _labels(row: Row) -> str:
@@ -77,7 +93,7 @@ COMMITS = (
     Column("ERRORS", lambda row: row["errors"]),
     Column("WARNINGS", lambda row: row["warnings"]),
     Column("SEEN", lambda row: moment(row["seenAt"])),
-    Column("AUTHOR", lambda row: row["author"]),
+    Column("AUTHOR", lambda row: person(row["author"])),
     Column("SIGNER", lambda row: row["signer"], wide=True),
     Column("TREE", lambda row: short(row["tree"]), wide=True),
     Column("SUBJECT", lambda row: row["subject"]),
@@ -88,7 +104,7 @@ RELEASES = (
     Column("CAUSE", lambda row: row["cause"]),
     Column("IN EFFECT", lambda row: row["inEffect"]),
     Column("CREATED", lambda row: moment(row["createdAt"])),
-    Column("AUTHOR", lambda row: row["author"]),
+    Column("AUTHOR", lambda row: person(row["author"])),
     Column("SOURCE", lambda row: row["source"], wide=True),
     Column("RESTORES", lambda row: row["restores"], wide=True),
     Column("SUBJECT", lambda row: row["subject"]),
@@ -107,6 +123,7 @@ SOURCES = (
 )
 
 
+@app.command("agent", hidden=True)
 @app.command("agents")
 def agents(
     server: Server = DEFAULT_SERVER,
@@ -114,7 +131,7 @@ def agents(
     output: Output = Format.TABLE,
     selector: Selector = None,
     target: Annotated[str | None, typer.Option("--target", metavar="PATH", help="Only agents of this target.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="pending, offered, applying, applied or failed.")] = None,
+    state: Annotated[State | None, typer.Option("--state", help="How far they are with what they should have.")] = None,
     connected: Annotated[
         bool | None, typer.Option("--connected/--disconnected", help="Only agents that are (not) connected.")
     ] = None,
@@ -128,6 +145,7 @@ def agents(
     show_list(document, output, AGENTS, lambda row: f"agent/{row['uid']}", header=not no_header)
 
 
+@app.command("target", hidden=True)
 @app.command("targets")
 def targets(
     server: Server = DEFAULT_SERVER,
@@ -144,6 +162,7 @@ def targets(
     show_list(document, output, TARGETS, lambda row: f"target/{row['path']}", header=not no_header)
 
 
+@app.command("commit", hidden=True)
 @app.command("commits")
 def commits(
     server: Server = DEFAULT_SERVER,
@@ -157,6 +176,7 @@ def commits(
     _newest("/commits", server, data_dir, output, source, limit, COMMITS, "commit", "id", header=not no_header)
 
 
+@app.command("release", hidden=True)
 @app.command("releases")
 def releases(
     server: Server = DEFAULT_SERVER,
@@ -170,6 +190,7 @@ def releases(
     _newest("/releases", server, data_dir, output, source, limit, RELEASES, "release", "revision", header=not no_header)
 
 
+@app.command("source", hidden=True)
 @app.command("sources")
 def sources(
     server: Server = DEFAULT_SERVER,

@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gitsync.cli.options import DEFAULT_SERVER
 from gitsync.errors import GitsyncError, SettingsError
 
 if TYPE_CHECKING:
     from gitsync.app import Running
     from gitsync.settings import Settings
+
+
+FLAGS: Mapping[tuple[str, ...], str] = {
+    ("server", "listen", "opamp"): "--opamp-listen",
+    ("server", "listen", "http"): "--http-listen",
+    ("config_store", "git", "repository"): "--source",
+    ("config_store", "git", "branch"): "--ref",
+    ("config_store", "git", "sync_interval"): "--sync-interval",
+    ("config_store", "git", "auth"): "--ssh-key-file or --git-token-file",
+    ("log", "level"): "--log-level",
+    ("log", "format"): "--log-format",
+}
+"""How the flags of settings are called."""
 
 
 def absolute_source(source: str | None) -> str | None:
@@ -39,15 +53,29 @@ def overrides(
     http_listen: str | None = None,
     webhook_secret_file: Path | None = None,
     sync_interval: str | None = None,
+    ssh_key_file: Path | None = None,
+    git_token_file: Path | None = None,
     log_level: str | None = None,
     log_format: str | None = None,
 ) -> dict[str, Any]:
-    """Flags in the shape of the settings file; None: the flag was not given."""
+    """Flags in the shape of the settings file; None: the flag was not given.
+
+    Raises:
+        SettingsError: two kinds of credentials for one repository.
+    """
     listen: dict[str, Any] = {"opamp": opamp_listen, "http": http_listen}
+    if ssh_key_file is not None and git_token_file is not None:
+        raise SettingsError("--ssh-key-file is for ssh and --git-token-file for https: give one", code="serve.options")
+    auth: dict[str, Any] = {}
+    if ssh_key_file is not None:
+        auth = {"type": "ssh_key", "ssh_key_file": ssh_key_file}
+    elif git_token_file is not None:
+        auth = {"type": "token", "token_file": git_token_file}
+    git = {"repository": absolute_source(source), "branch": ref, "sync_interval": sync_interval, "auth": auth or None}
     return {
         "data_dir": data_dir,
         "server": {"listen": listen},
-        "config_store": {"git": {"repository": absolute_source(source), "branch": ref, "sync_interval": sync_interval}},
+        "config_store": {"git": git},
         "webhooks": {"secret_file": webhook_secret_file},
         "log": {"level": log_level, "format": log_format},
     }
@@ -74,18 +102,28 @@ def write_ready_file(path: Path, service: Running) -> None:
         raise SettingsError(f"cannot write {path}: {error.strerror}", code="ready_file") from error
 
 
+def reachable(url: str) -> tuple[str, bool]:
+    """A URL that works on this machine, and whether the listener takes calls on all interfaces."""
+    for everywhere, here in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        if everywhere in url:
+            return url.replace(everywhere, here), True
+    return url, False
+
+
 def announcement(settings: Settings, service: Running) -> Sequence[str]:
     """What a person reads when the service is up: where it listens, what was made, what to know, what to do."""
     git = settings.config_store.git
+    everywhere = ", on all interfaces"
+    http_url, from_outside = reachable(service.http_url)
     lines = [
-        f"OpAMP for agents    {service.opamp_url}",
-        f"REST and docs       {service.http_url}/docs",
+        f"OpAMP for agents    {service.opamp_url}{everywhere if reachable(service.opamp_url)[1] else ''}",
+        f"REST and docs       {http_url}/docs{everywhere if from_outside else ''}",
         f"config repository   {git.repository or '(none)'}" + (f" ({git.branch})" if git.repository else ""),
         f"data directory      {settings.data_dir}",
         *service.created,
         *(f"note: {one}" for one in settings.notices()),
     ]
-    flag = "" if service.http_url == "http://127.0.0.1:8080" else f" --server {service.http_url}"
+    flag = "" if http_url == DEFAULT_SERVER else f" --server {http_url}"
     return [*lines, f"next: gitsync get targets{flag}; gitsync get agents{flag}; Ctrl-C stops"]
 
 
@@ -129,7 +167,7 @@ def load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     """
     from gitsync.settings import load_settings
 
-    settings = load_settings(config, os.environ, flags)
+    settings = load_settings(config, os.environ, flags, FLAGS)
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
 
 
@@ -152,6 +190,13 @@ def serve(
     sync_interval: Annotated[
         str | None, typer.Option(help="How often to look for commits (default: 1m).", metavar="DURATION")
     ] = None,
+    ssh_key_file: Annotated[
+        Path | None,
+        typer.Option(help="Private key for a repository over ssh, with known_hosts beside it.", metavar="FILE"),
+    ] = None,
+    git_token_file: Annotated[
+        Path | None, typer.Option(help="A file with an access token, for a repository over https.", metavar="FILE")
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None, typer.Option(help="Default: info.")
     ] = None,
@@ -173,6 +218,8 @@ def serve(
         http_listen=http_listen,
         webhook_secret_file=webhook_secret_file,
         sync_interval=sync_interval,
+        ssh_key_file=ssh_key_file,
+        git_token_file=git_token_file,
         log_level=log_level,
         log_format=log_format,
     )

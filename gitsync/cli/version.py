@@ -10,6 +10,13 @@ from typing import Annotated
 import typer
 
 
+def show_and_exit(wanted: bool) -> None:
+    """What `gitsync --version` does."""
+    if wanted:
+        version("text")
+        raise typer.Exit
+
+
 def version(
     output: Annotated[str, typer.Option("--output", "-o", help="text or json.", metavar="text|json")] = "text",
 ) -> None:

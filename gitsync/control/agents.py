@@ -82,7 +82,8 @@ class ConnectedAgent:
 
     Attributes:
         backlog: what it said before its stored row was loaded; None afterwards.
-        generation: of what was desired when it was last decided about; -1 never.
+        generation: of what was desired when it was last decided about; -1: decide at its next word.
+        decided: the same, without that exception.
         last_seen: monotonic seconds.
     """
 
@@ -98,6 +99,7 @@ class ConnectedAgent:
     backlog: list[tuple[Observed, datetime]] | None = field(default_factory=list)
     assignment: Assignment | None = None
     generation: int = -1
+    decided: int = -1
     state: SyncState = SyncState.PENDING
     effective: Mapping[str, messages.EffectiveObject] | None = None
 
@@ -128,6 +130,7 @@ class Agents:
         self._components_known: set[bytes] = set()
         self._generation = 0
         self._published_at = 0.0
+        self._published_when = clock.now()
         self._to_load: dict[AgentUid, None] = {}
         self._to_fetch: dict[ConfigHash, set[AgentUid]] = {}
         self._to_judge: dict[AgentUid, None] = {}
@@ -378,11 +381,15 @@ class Agents:
         }
         self._generation += 1
         self._published_at = self._clock.monotonic()
+        self._published_when = self._clock.now()
         self._redecide.set()
 
     def _decide(self, one: ConnectedAgent) -> tuple[bytes, ...]:
         """Decides about one agent; the tail of an offer to append to a reply, or nothing."""
         assignment = assign(one.agent, self._published.desired)
+        # Of an agent that was here before the publication, the first decision after it: what the push took.
+        is_push = one.decided != self._generation and one.connected_at < self._published_when
+        one.decided = self._generation
         one.assignment = assignment
         one.generation = self._generation
         before = (one.agent, one.state)
@@ -392,6 +399,8 @@ class Agents:
                 flag = assignment.flag or (one.agent.flag if one.agent.flag == "failed-after-proof" else None)
                 one.agent = observe(one.agent, Assigned(assignment.target, assignment.wanted, flag), at)
             tail = self._offer(one, assignment, at) if assignment.kind in (Kind.OFFER, Kind.STOP) else ()
+            if tail and is_push:
+                self._meters.push_seconds.observe(self._clock.monotonic() - self._published_at)
         else:
             tail = ()
         one.state = progress(one.agent, assignment)
@@ -425,8 +434,6 @@ class Agents:
         revision = self._published.revision(source) if source is not None else 0
         one.agent = observe(one.agent, Offered(digest, revision), at)
         self._meters.config_updates["offered"] += 1
-        if self._published_at:
-            self._meters.push_seconds.observe(self._clock.monotonic() - self._published_at)
         return tail
 
     def _push(self, one: ConnectedAgent) -> None:

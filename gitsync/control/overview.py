@@ -124,6 +124,15 @@ class Overview:
             )
         return statuses
 
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        """The aliases that targets in effect match by."""
+        desired = self._agents.published.desired
+        found: dict[str, tuple[str, ...]] = {}
+        for target, state in sorted(desired.states.items()):
+            if state.stable is not None:
+                found.update(desired.versions[target, state.stable].rules.aliases)
+        return found
+
     def explain(self, uid: AgentUid, record: AgentRecord) -> Explanation:
         """Why this agent has what it has."""
         live = self._agents.get(uid)

@@ -116,11 +116,9 @@ class Publisher:
             transitions=tuple(transitions),
             actor=actor,
         )
-        publication = replace(
-            publication,
-            statements=await self._sign(publication, states, versions, payloads, kept),
-            audit=(self._audit(publication, stored, actor),),
-        )
+        publication = replace(publication, statements=await self._sign(publication, states, versions, payloads, kept))
+        # After the statements: the audit line names the payloads that they are about.
+        publication = replace(publication, audit=(self._audit(publication, stored, actor),))
         return await self._write(publication)
 
     async def resign(self, source: SourceName, lease: Lease) -> Pointer | None:

@@ -235,6 +235,7 @@ class AgentFilter:
     """Which agents a list shows; None means all.
 
     Attributes:
+        aliases: short names of labels that the selector may use, and the keys that they stand for, in order.
         after: show those whose uid sorts after this one (paging).
     """
 
@@ -242,6 +243,7 @@ class AgentFilter:
     state: SyncState | None = None
     connected: bool | None = None
     selector: Selector | None = None
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limit: int = 500
     after: AgentUid | None = None
 

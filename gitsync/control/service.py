@@ -158,6 +158,10 @@ class Service(Protocol):
     def targets(self) -> Sequence[TargetStatus]:
         """Every target that exists now, by source and path."""
 
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        """Short names of labels in the configuration in effect, and the keys that they stand for, in order."""
+        ...
+
     def explain(self, uid: AgentUid, record: AgentRecord) -> Explanation:
         """Why this agent has what it has; `record` is used when the agent is not connected here."""
 

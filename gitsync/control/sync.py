@@ -45,6 +45,7 @@ class SyncOptions:
         interval: between polls when all is well; each is up to 10 % longer, so that many servers spread out.
         timeout: of one whole pass.
         announced_pause: before an announced commit that is not there yet is looked for again; doubles each time.
+        follow_interval: how often a server that does not lead looks what the leader wrote about the source.
     """
 
     url: str
@@ -52,6 +53,7 @@ class SyncOptions:
     interval: timedelta = timedelta(minutes=1)
     timeout: timedelta = timedelta(minutes=10)
     announced_pause: timedelta = timedelta(seconds=1)
+    follow_interval: timedelta = timedelta(seconds=3)
     allow_rewrite: bool = False
 
 
@@ -89,6 +91,7 @@ class SourceSync:
         self._announced_tries = 0
         self._failures = 0
         self._said = ""
+        self._seq = 0
         self._verdict: SyncResult | None = None
         self._is_open = False
         self._waiters: list[asyncio.Future[SyncResult]] = []
@@ -113,21 +116,22 @@ class SourceSync:
 
     async def run(self) -> None:
         """Follows the source until cancelled."""
-        stored = await self._stored_record()
-        if stored is not None:
-            self.record = replace(stored, url=self._options.url, ref=self._options.ref)
+        await self._recall()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(), name=f"watch-{self.name}")
             tasks.create_task(self._passes(), name=f"sync-{self.name}")
 
     # ── Passes ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _stored_record(self) -> SourceRecord | None:
+    async def _recall(self) -> None:
+        """Takes what is stored of the source; what is known stays while the store is away."""
         try:
-            return await self._store.load_source(self.name)
+            stored = await self._store.load_source(self.name)
         except GitsyncError as error:
-            log.warning("source %s: its stored state cannot be read: %s", self.name, error)
-            return None
+            log.debug("source %s: its stored state cannot be read: %s", self.name, error)
+            return
+        if stored is not None:
+            self.record = replace(stored, url=self._options.url, ref=self._options.ref)
 
     async def _watch(self) -> None:
         while True:
@@ -142,8 +146,7 @@ class SourceSync:
 
     async def _passes(self) -> None:
         while True:
-            # Another server may lead for days: that is no failure of a pass, and nothing is counted meanwhile.
-            lease = await self._leadership.wait()
+            lease = await self._lead()
             self._bell.clear()
             waiters, self._waiters = self._waiters, []
             actor, self._actor = self._actor, "system"
@@ -157,6 +160,19 @@ class SourceSync:
                     await self._bell.wait()
             except TimeoutError:
                 pass
+
+    async def _lead(self) -> Lease:
+        """The leader's lease, once it is held.
+
+        Another server may lead for days: that is no failure of a pass, and nothing is counted. What that one writes
+        about the source is what is shown here.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(self._options.follow_interval.total_seconds()):
+                    return await self._leadership.wait()
+            except TimeoutError:
+                await self._recall()
 
     def _pause(self) -> timedelta:
         """Until the next pass, when nobody rings."""
@@ -217,7 +233,7 @@ class SourceSync:
         verdict = self._verdict if self._verdict is not None and self._verdict.commit == fetched.head else None
         error = verdict.error if verdict is not None and verdict.outcome == "refused" else ""
         await self._save_source(replace(self.record, head=fetched.head, fetched_at=self._clock.now(), error=error))
-        if verdict is not None:
+        if verdict is not None and not await self._is_behind():
             # Judged before: a commit that was turned down stays so, and is not said again.
             return verdict if verdict.outcome in ("rejected", "refused") else SyncResult("noop", fetched.head)
         commit = await self._repository.load_commit(fetched.head)
@@ -227,6 +243,20 @@ class SourceSync:
             return await self._refuse(commit, refusal)
         result = await self._compiler.compile(await self._repository.load_tree(commit.id))
         return await self._conclude(commit, result, actor, lease)
+
+    async def _is_behind(self) -> bool:
+        """Whether the store lost what was published here: then the newest commit is judged and published again."""
+        try:
+            pointers = {one.source: one.seq for one in await self._store.load_pointers()}
+        except GitsyncError:
+            return False
+        seq = pointers.get(self.name, 0)
+        behind, self._seq = seq < self._seq, seq
+        if behind:
+            log.warning(
+                "source %s: the database is back at an older state, the newest commit is published again", self.name
+            )
+        return behind
 
     def _take_announced(self, announced: CommitId | None, *, found: bool) -> None:
         """A webhook may be quicker than its forge: its commit is looked for again, a few times."""
@@ -288,6 +318,7 @@ class SourceSync:
         if pointer is None:
             log.info("source %s: commit %s changes nothing for any agent", self.name, commit.id[:12])
             return self._verdict
+        self._seq = pointer.seq
         log.info("source %s: revision %d published from %s", self.name, pointer.revision, commit.id[:12])
         self._published()
         return SyncResult("published", commit.id, pointer.revision)

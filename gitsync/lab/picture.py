@@ -86,7 +86,8 @@ def _verdict(commit: CommitRow | None) -> str:
     if commit is None:
         return "no commit judged yet"
     text = f"last commit {commit.id[:10]} {commit.verdict}"
-    return f"{text}, {commit.errors} errors" if commit.errors else f"{text}: {clean(commit.subject)}"
+    words = "1 error" if commit.errors == 1 else f"{commit.errors} errors"
+    return f"{text}, {words}" if commit.errors else f"{text}: {clean(commit.subject)}"
 
 
 def _colour(commit: CommitRow | None) -> str:

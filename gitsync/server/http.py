@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from datetime import timedelta
 
@@ -87,7 +88,7 @@ class HttpServer:
             return socket.create_server(address[:2], family=family, backlog=BACKLOG)
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}",
+                f"cannot listen on {self._host}:{self._port}: {os.strerror(error.errno) if error.errno else error}",
                 code="http.listen",
                 hint="another program may use the port; choose one with --http-listen",
             ) from error

@@ -21,24 +21,32 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "GITSYNC_WEBHOOK_SECRET_FILE": ("webhooks", "secret_file"),
 }
 """Variables with a name of their own, and the keys that they set."""
+BELOW_SERVER = ("config_store", "database", "package_registry", "auth")
+"""Sections that may also be written below `server`."""
 MOST_ERRORS = 5
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
-def load_settings(path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any]) -> Settings:
+def load_settings(
+    path: Path | None,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    flags: Mapping[tuple[str, ...], str] | None = None,
+) -> Settings:
     """The settings of one start.
 
     Args:
         path: the YAML file; None: no file.
         environment: the process's variables.
         overrides: from flags, nested like the file; values of None are left out.
+        flags: how the flag of a key is called.
 
     Raises:
         SettingsError: unreadable file, unknown key, wrong value; the text names the key, where it was set, and
             the nearest known key.
     """
     root = None if path is None else _read(path)
-    values: dict[str, Any] = {} if root is None else _expand(to_python(root), environment)
+    values: dict[str, Any] = {} if root is None else _lift(_expand(to_python(root), environment), path)
     variables, names = _from_environment(environment)
     _merge(values, variables)
     _merge(values, overrides)
@@ -46,7 +54,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str], overrides: 
         return Settings.model_validate(_without_nothing(values))
     except ValidationError as error:
         raise SettingsError(
-            _explain(error, lambda key: _where(key, overrides, names, path, root)), code="settings.invalid"
+            _explain(error, lambda key: _where(key, overrides, flags or {}, names, path, root)), code="settings.invalid"
         ) from None
 
 
@@ -60,6 +68,23 @@ def _read(path: Path) -> Node:
         text = "; ".join(str(one) for one in diagnostics[:3])
         raise SettingsError(f"the settings file cannot be used: {text}", code="settings.file")
     return root
+
+
+def _lift(values: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """The file's sections at the top, where some write them below `server`.
+
+    Raises:
+        SettingsError: a section stands in both places.
+    """
+    server = values.get("server")
+    if not isinstance(server, dict):
+        return values
+    inner = {key: server[key] for key in BELOW_SERVER if key in server}
+    for key in inner:
+        if values.get(key) is not None:
+            raise SettingsError(f"{path}: {key} stands at the top and below server; keep one", code="settings.invalid")
+    rest = {key: value for key, value in server.items() if key not in inner}
+    return {**values, "server": rest, **inner}
 
 
 def _expand(value: Any, environment: Mapping[str, str]) -> Any:
@@ -149,24 +174,31 @@ def _known_keys(keys: tuple[str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+def _is_given(value: Any) -> bool:
+    """Whether something in it was given by a flag."""
+    return any(_is_given(one) for one in value.values()) if isinstance(value, Mapping) else value is not None
+
+
 def _where(
     keys: tuple[str, ...],
     overrides: Mapping[str, Any],
+    flags: Mapping[tuple[str, ...], str],
     names: Mapping[tuple[str, ...], str],
     path: Path | None,
     root: Node | None,
 ) -> str:
-    """Where a key was set, as the beginning of a sentence: `a flag: `, `GITSYNC_…: ` or `FILE:LINE:COLUMN: `."""
+    """Where a key was set, as the beginning of a sentence: `--flag: `, `GITSYNC_…: ` or `FILE:LINE:COLUMN: `."""
     value: Any = overrides
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
-    if value is not None and keys:
-        return "a flag: "
+    if _is_given(value) and keys:
+        return f"{flags.get(keys, 'a flag')}: "
     variables = sorted(name for set_keys, name in names.items() if set_keys[: len(keys)] == keys)
     if variables and keys:
         return f"{variables[0]}: "
     place, node = "", root
-    for key in keys:
+    below = keys and keys[0] in BELOW_SERVER and isinstance(root, Node) and root.entry(keys[0]) is None
+    for key in ("server", *keys) if below else keys:
         entry = node.entry(key) if isinstance(node, Node) else None
         if entry is None:
             break

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, not_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -98,7 +98,7 @@ class Agents(Subject):
         if query.after is not None:
             found = found.where(agent.c.uid > query.after)
         if query.selector is not None:
-            found = found.where(*(_selects(one) for one in query.selector.requirements))
+            found = found.where(*(_selects(one, query.aliases) for one in query.selector.requirements))
         limit = min(max(query.limit, 0), LIST_LIMIT)
         async with self._db.read() as connection:
             rows = (await connection.execute(found.order_by(agent.c.uid).limit(limit))).all()
@@ -224,21 +224,34 @@ async def _write_labels(
     )
 
 
-def _selects(one: Requirement) -> ColumnElement[bool]:
-    """SQL condition: the agent's effective labels meet the requirement.
-
-    The effective value of a key is the one of the highest rank, so a row counts when no higher one hides it.
-    """
-    mine = agent_label.alias("mine")
-    higher = agent_label.alias("higher")
-    has = and_(mine.c.uid == agent.c.uid, mine.c.key == clean(one.key))
+def _selects(one: Requirement, aliases: Mapping[str, tuple[str, ...]]) -> ColumnElement[bool]:
+    """SQL condition: the agent's effective labels, aliases resolved, meet the requirement."""
+    keys = (one.key, *aliases.get(one.key, ()))
     if one.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
-        present = exists().where(has)
+        present = or_(*(_has(key) for key in keys))
         return present if one.operator is Operator.EXISTS else not_(present)
-    hidden = exists().where(higher.c.uid == mine.c.uid, higher.c.key == mine.c.key, higher.c.rank > mine.c.rank)
-    with_value = exists().where(has, mine.c.value.in_([clean(value) for value in one.values]), not_(hidden))
+    # Of an alias the first key that the agent has counts: those before it are absent.
+    with_value = or_(
+        *(
+            and_(_has_value(key, one.values), *(not_(_has(before)) for before in keys[:at]))
+            for at, key in enumerate(keys)
+        )
+    )
     # NotIn also matches agents without the label, as in Kubernetes.
     return with_value if one.operator is Operator.IN else not_(with_value)
+
+
+def _has(key: str) -> ColumnElement[bool]:
+    mine = agent_label.alias()
+    return exists().where(mine.c.uid == agent.c.uid, mine.c.key == clean(key))
+
+
+def _has_value(key: str, values: Sequence[str]) -> ColumnElement[bool]:
+    """The effective value of a key is the one of the highest rank, so a row counts when no higher one hides it."""
+    mine, higher = agent_label.alias(), agent_label.alias()
+    hidden = exists().where(higher.c.uid == mine.c.uid, higher.c.key == mine.c.key, higher.c.rank > mine.c.rank)
+    mine_is_it = and_(mine.c.uid == agent.c.uid, mine.c.key == clean(key))
+    return exists().where(mine_is_it, mine.c.value.in_([clean(value) for value in values]), not_(hidden))
 
 
 def _agent_row(record: AgentRecord, labels: str) -> dict[str, Any]:

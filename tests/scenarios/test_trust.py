@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE
 from tests.support.agentclient import COLLECTOR, WsAgent, client_state, ws_agent
 from tests.support.configs import FLEET, collector
 from tests.support.gitrepo import GitRepo
+from tests.support.gitserver import free_port
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
 from tests.support.supervisor import Supervisor
 
@@ -269,6 +271,7 @@ async def test_a_supervisor_with_a_client_certificate_is_served_over_tls_and_one
         "key_file": tmp_path / "server.key",
         "client_ca_file": tmp_path / "ca.pem",
     }
+    repo.commit_files({"agents/collector.yaml": collector(free_port())}, "a port that nobody uses")
     async with a_service(repo.path, tmp_path / "data", {"server": {"tls": tls}}) as service:
         await until(lambda: service.running.agents.published.desired.releases)
         url = service.running.opamp_url
@@ -279,10 +282,11 @@ async def test_a_supervisor_with_a_client_certificate_is_served_over_tls_and_one
         assert re.search(r"127\.0\.0\.1:\d+: the client shows no certificate, and one is required", caplog.text)
         assert service.running.agents.connected_count() == 0
         proving = {**trusting, "cert_file": str(tmp_path / "agent.pem"), "key_file": str(tmp_path / "agent.key")}
-        async with Supervisor(url, tmp_path / "two", labels={"role": "agent"}, tls=proving) as agent:
+        uid = uuid.UUID("018f6c3e-7a1b-7c2d-9e4f-0123456789ab")
+        async with Supervisor(url, tmp_path / "two", labels={"role": "agent"}, tls=proving, instance_id=uid) as agent:
 
             def proven() -> bool:
-                one = service.running.agents.get(AgentUid(agent.instance_uid))
+                one = service.running.agents.get(AgentUid(uid.bytes))
                 current = None if one is None else one.agent.current
                 return current is not None and current.state is AttemptState.PROVEN
 

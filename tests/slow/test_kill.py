@@ -58,7 +58,7 @@ async def test_no_release_is_ever_half_or_lost(tmp_path: Path) -> None:
     print(f"{KILLS} kills, start {start:.2f} s, work {work:.2f} s, {published} commits were published")
     assert 0 < published < KILLS, "the moments are all too early, or all too late"
     # And it still works: the newest commit is published by a start that nobody disturbs.
-    head = repo.head
+    head = repo.commit_files({"agents/collector.yaml": collector(20_000)}, "the last one")
     server = await _serve(repo.path, data, "--ready-file", str(tmp_path / "ready.json"))
     try:
         async with asyncio.timeout(60):

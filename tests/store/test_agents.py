@@ -137,6 +137,26 @@ async def test_a_selector_filters_as_it_matches(store: SqlStore, selector: str, 
     assert await _selected(store, selector) == numbers
 
 
+@pytest.mark.parametrize(
+    ("selector", "numbers"),
+    [
+        ("env=prod", [1, 2]),
+        ("env!=prod", [3, 4]),
+        ("env in (dev,prod)", [1, 2, 3]),
+        ("env", [1, 2, 3]),
+        ("!env", [4]),
+        ("stage=dev", []),
+    ],
+)
+async def test_a_selector_may_use_aliases_and_an_own_label_comes_first(
+    store: SqlStore, selector: str, numbers: list[int]
+) -> None:
+    labels = {1: {"stage": "prod"}, 2: {"old.stage": "prod"}, 3: {"env": "dev", "old.stage": "prod"}, 4: {"x": "y"}}
+    await store.save_agents([a_record(number, labels=RankedLabels(one)) for number, one in labels.items()], [])
+    query = AgentFilter(selector=parse_selector(selector), aliases={"env": ("stage", "old.stage")})
+    assert {one.agent.uid for one in await store.list_agents(query)} == {a_uid(number) for number in numbers}
+
+
 async def test_lists_filter_by_target_state_and_presence(store: SqlStore) -> None:
     east = TargetId(SourceName("east"), TARGET.path)
     await store.save_agents(

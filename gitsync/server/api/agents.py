@@ -182,6 +182,7 @@ async def list_agents(
         state=state,
         connected=connected,
         selector=read_selector(selector),
+        aliases=ctx.service.aliases(),
         limit=limit,
         after=None if after is None else read_uid(after),
     )

@@ -43,7 +43,7 @@ def render(schema: Mapping[str, Any]) -> str:
         f'<title>{escape(info["title"])}</title><link rel="stylesheet" href="/docs/style.css"></head><body>'
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
         '<p class="dim">The same as an OpenAPI document: <a href="/openapi.json">openapi.json</a>. '
-        "Calls marked with a key need <code>Authorization: Bearer gst_…</code>; all others are open.</p>"
+        "Calls marked “token” need <code>Authorization: Bearer gst_…</code>; all others are open.</p>"
         f"{body}</body></html>"
     )
 
@@ -59,7 +59,7 @@ def _groups(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _route(path: str, verb: str, operation: Mapping[str, Any]) -> str:
-    key = " &#128273;" if operation.get("security") else ""
+    key = ' <span class="dim">token</span>' if operation.get("security") else ""
     text = operation.get("description") or operation.get("summary", "")
     rows = "".join(_parameter(one) for one in operation.get("parameters", []))
     table = f"<table>{rows}</table>" if rows else ""

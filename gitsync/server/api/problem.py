@@ -98,7 +98,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-").replace("'", "")
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return problem(error.status_code, code=f"http.{code}", detail=detail, headers=dict(error.headers or {}))
+        hint = "the routes are listed at /docs" if error.status_code == HTTPStatus.NOT_FOUND else ""
+        return problem(
+            error.status_code, code=f"http.{code}", detail=detail, hint=hint, headers=dict(error.headers or {})
+        )
 
     async def on_invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

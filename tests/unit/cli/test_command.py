@@ -20,8 +20,10 @@ DOCS = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
 
 
 def commands(group: Any, path: str = "gitsync") -> Iterator[tuple[str, Any]]:
-    """Every command with its whole name."""
+    """Every command with its whole name, without those that are only another spelling."""
     for name, one in group.commands.items():
+        if one.hidden:
+            continue
         if hasattr(one, "commands"):
             yield from commands(one, f"{path} {name}")
         else:
@@ -34,6 +36,7 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 def test_version_names_gitsync_and_python() -> None:
     assert re.fullmatch(r"gitsync \d+\.\d+\.\d+ \(Python 3\.\d+\.\d+\)\n", gitsync("version").out)
     assert json.loads(gitsync("version", "-o", "json").out)["kind"] == "Version"
+    assert gitsync("--version") == gitsync("version")
 
 
 def test_the_module_is_the_command_and_version_loads_nothing_heavy() -> None:

@@ -64,6 +64,7 @@ async def test_a_publication_has_states_payloads_signed_statements_history_and_o
     assert (audit.actor, audit.action, audit.outcome) == (ACTOR, "config_update", "success")
     assert audit.details["new_version"] == bundle.commit.id
     assert audit.details["revision"] == pointer.revision
+    assert audit.details["config_hash"] == sorted(show_digest(one) for one in bundle.payloads)
     assert meters.releases == {"publish": 1}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from gitsync.bundle.version import CompileResult
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
-from gitsync.control.records import Verdict
+from gitsync.control.records import SourceRecord, Verdict
 from gitsync.control.sync import ANNOUNCED_TRIES, LOUD_AFTER, SourceSync, SyncOptions
 from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.errors import SettingsError, Unavailable
@@ -193,6 +195,29 @@ async def test_a_commit_that_the_validator_could_not_finish_is_judged_again(unde
     assert await under_test.head() == head
 
 
+async def test_a_head_that_the_database_lost_is_published_again_without_a_new_commit(
+    under_test: SyncUnderTest, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backup = tmp_path / "backup.db"
+    copy_database(tmp_path / "gitsync.db", backup)
+    head = under_test.repository.push(a_tree(4400))
+    assert await under_test.pass_() == "published"
+    before = (await published(under_test.store)).pointer
+    copy_database(backup, tmp_path / "gitsync.db")
+    assert await under_test.head() != head
+    assert await under_test.pass_() == "published"
+    after = (await published(under_test.store)).pointer
+    assert (after.head, after.revision >= before.revision) == (head, True)
+    assert "the database is back at an older state" in caplog.text
+    assert await under_test.pass_() == "noop"
+
+
+def copy_database(source: Path, to: Path) -> None:
+    """As an operator restores a backup."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(to)) as two:
+        one.backup(two)
+
+
 # ── Bells ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -332,8 +357,9 @@ async def test_a_pass_that_takes_too_long_is_a_failure(store: SqlStore) -> None:
     async with made:
         await until(lambda: made.sync.record.error)
         assert "the sync took longer than" in made.sync.record.error
-        made.compiler.gate.set()
-        assert await made.pass_() == "published"
+    patient = SyncUnderTest(store)
+    async with patient:
+        assert await patient.pass_() == "published"
 
 
 async def test_a_server_that_does_not_lead_waits_without_counting_failures(store: SqlStore) -> None:
@@ -351,6 +377,20 @@ async def test_a_server_that_does_not_lead_waits_without_counting_failures(store
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+async def test_a_server_that_does_not_lead_shows_what_the_leader_wrote(store: SqlStore) -> None:
+    await lead(store, "replica-2")
+    made = SyncUnderTest(store, follow_interval=timedelta(milliseconds=10))
+    task = asyncio.get_running_loop().create_task(made.sync.run())
+    try:
+        head = CommitId("a" * 40)
+        await store.save_source(SourceRecord(DEFAULT_SOURCE, "file:///another", "main", head, error="away"))
+        await until(lambda: made.sync.record.head == head)
+        assert (made.sync.record.error, made.sync.record.url) == ("away", "https://git.example/config.git")
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_a_leader_that_was_replaced_while_it_compiled_publishes_nothing_and_knows_it(
