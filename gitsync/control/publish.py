@@ -121,6 +121,11 @@ class Publisher:
         publication = replace(publication, audit=(self._audit(publication, stored, actor),))
         return await self._write(publication)
 
+    def has_signed(self, release: Release) -> bool:
+        """Whether the key of this process has signed all that the release states."""
+        keyid = self._signer.keyid
+        return all(any(one.keyid == keyid for one in envelope.signatures) for envelope in release.statements.values())
+
     async def resign(self, source: SourceName, lease: Lease) -> Pointer | None:
         """Signs what is published again under a higher revision, same contents; None when nothing is published."""
         stored = await self._store.load_published(source)

@@ -1,4 +1,6 @@
-"""`Renewal`: the leader signs what is published again at half of its life, same contents, higher revision."""
+"""`Renewal`: the leader signs what is published again, same contents, higher revision: at half of its life, and when
+the key is another one than that which signed it.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +59,13 @@ class Renewal:
             return
         failures = 0
         for source, release in self._published().desired.releases.items():
-            if not release.statements or self._clock.now() < due_at(release):
+            if not release.statements or release.revision < self._signed.get(source, 0):
+                continue  # signed already: what is in effect here has only not caught up
+            if not self._publisher.has_signed(release):
+                # A new or replaced key: verifiers are told this one's root, and would refuse what another has signed.
+                log.warning("source %s: revision %d was signed by another key", source, release.revision)
+            elif self._clock.now() < due_at(release):
                 continue
-            if release.revision < self._signed.get(source, 0):
-                continue  # signed already; what is in effect here has only not caught up
             try:
                 pointer = await self._publisher.resign(source, lease)
             except GitsyncError as error:

@@ -61,20 +61,22 @@ class SteeredSigner:
     Attributes:
         error: raised instead of signing.
         signed: how many statements were signed by each call.
+        key: that signs.
     """
 
     error: GitsyncError | None = None
     signed: list[int] = field(default_factory=list)
+    key: Key = KEY
 
     @property
     def keyid(self) -> str:
-        return KEY.record.keyid
+        return self.key.record.keyid
 
     async def sign(self, bodies: Sequence[bytes]) -> Sequence[Signature]:
         if self.error is not None:
             raise self.error
         self.signed.append(len(bodies))
-        return [KEY.sign(body) for body in bodies]
+        return [self.key.sign(body) for body in bodies]
 
 
 def a_publisher(

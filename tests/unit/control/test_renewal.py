@@ -22,6 +22,7 @@ from tests.support.builders import NOW
 from tests.support.clock import ManualClock
 from tests.support.control import SteeredSigner, a_bundle, a_publisher, lead, published
 from tests.support.service import until
+from tests.support.signing import Key
 
 HALF = timedelta(days=7).total_seconds()
 
@@ -99,6 +100,21 @@ async def test_what_was_signed_is_not_signed_again_while_this_process_has_not_ca
         await under_test.renewal.renew()
     assert under_test.rung == [1]
     assert len(await under_test.store.list_releases(DEFAULT_SOURCE, 9)) == 2
+
+
+async def test_what_another_key_signed_is_signed_again_at_once(
+    under_test: RenewalUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    under_test.signer.key = Key.ed25519(2)
+    await under_test.renewal.renew()
+    assert "was signed by another key" in caplog.text
+    assert under_test.rung == [1]
+    await under_test.catch_up()
+    (release,) = under_test.in_effect[0].desired.releases.values()
+    keys = {one.keyid for envelope in release.statements.values() for one in envelope.signatures}
+    assert keys == {under_test.signer.keyid}
+    await under_test.renewal.renew()
+    assert under_test.rung == [1]
 
 
 async def test_a_server_that_does_not_lead_signs_nothing(under_test: RenewalUnderTest) -> None:
