@@ -249,7 +249,7 @@ def _hints(running: Lab) -> list[str]:
         f"repository  {running.repository} ({kept})",
         "",
         "Try next, in another terminal:",
-        *_path_hint(),
+        *path_hint(),
         f"  export GITSYNC_SERVER={server.http_url} GITSYNC_TOKEN_FILE={server.token_file}",
         f"  cd {running.repository}",
         f"  $EDITOR {name} && git commit -am 'a change'      # and watch it arrive below",
@@ -263,7 +263,7 @@ def _hints(running: Lab) -> list[str]:
     ]
 
 
-def _path_hint() -> list[str]:
+def path_hint() -> list[str]:
     """A line that puts this `gitsync` on the PATH of another terminal; none when a shell finds it already."""
     here = Path(sys.argv[0]).absolute()
     found = shutil.which("gitsync")

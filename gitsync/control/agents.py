@@ -1,7 +1,6 @@
 """`Agents`: the agents of this process, their messages in and their offers out.
 
-Everything on the path of a message is synchronous and touches one agent. What needs I/O (stored rows, payloads that
-are not in memory, judging effective configurations) is queued by uid and done by the tasks of `run`.
+Everything on the path of a message is synchronous and touches one agent. What needs I/O is an errand (`errands`).
 
 Rules
 - An agent is answered at once, and offered something only after its stored row was loaded: a failure that another
@@ -14,24 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gitsync.bundle.version import Payload, canonical_json
+from gitsync.bundle.version import Payload
 from gitsync.control.complaints import Complaints
+from gitsync.control.connected import ConnectedAgent, components_body, record_of, shared_offer, stop_entry
+from gitsync.control.errands import Errands
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentJournal, AgentLink, Clock, Random, Store
-from gitsync.control.published import Published, check_payloads
-from gitsync.control.records import AgentRecord, AuditEntry
-from gitsync.errors import GitsyncError, ProtocolError, Unavailable
+from gitsync.control.published import Published
+from gitsync.control.records import AgentRecord
+from gitsync.errors import ProtocolError
 from gitsync.fleet.agent import STOP, Agent, AttemptState
-from gitsync.fleet.assign import Assignment, Kind, Reason, assign
-from gitsync.fleet.effective import contains
+from gitsync.fleet.assign import Assignment, Kind, assign
 from gitsync.fleet.observe import (
     AnswerOverdue,
     Assigned,
-    EffectiveJudged,
     Observed,
     Offered,
     Reconnected,
@@ -52,7 +51,11 @@ CAPABILITIES = (
     ServerCapability.ACCEPTS_STATUS | ServerCapability.OFFERS_REMOTE_CONFIG | ServerCapability.ACCEPTS_EFFECTIVE_CONFIG
 )
 BACKLOG_LIMIT = 256
-AUDIT_LIMIT = 1_000
+AGENTS_PER_LINK = 1_000
+"""A proxy may carry several agents; a peer that invents them may not fill the memory."""
+COMPONENTS_LIMIT = 10_000
+SEEN_SECONDS = 60.0
+"""How often the journal is told that a polling agent was seen."""
 _STOPPING = build_remote_config((), STOP, stop=True)
 EFFECTIVE = "effective"
 COMPONENTS = "components"
@@ -76,34 +79,6 @@ class AgentOptions:
     slice_seconds: float = 0.02
 
 
-@dataclass(slots=True, eq=False)
-class ConnectedAgent:
-    """One agent that this process serves.
-
-    Attributes:
-        backlog: what it said before its stored row was loaded; None afterwards.
-        generation: of what was desired when it was last decided about; -1: decide at its next word.
-        decided: the same, without that exception.
-        last_seen: monotonic seconds.
-    """
-
-    agent: Agent
-    session: Session
-    link: AgentLink | None
-    transport: str
-    remote_addr: str
-    conn_epoch: int
-    connected_at: datetime
-    last_seen: float
-    connected: bool = True
-    backlog: list[tuple[Observed, datetime]] | None = field(default_factory=list)
-    assignment: Assignment | None = None
-    generation: int = -1
-    decided: int = -1
-    state: SyncState = SyncState.PENDING
-    effective: Mapping[str, messages.EffectiveObject] | None = None
-
-
 class Agents:
     """All agents of this process (the port `AgentHandler`)."""
 
@@ -117,7 +92,6 @@ class Agents:
         random: Random,
     ) -> None:
         self._options = options
-        self._store = store
         self._journal = journal
         self._meters = meters
         self._clock = clock
@@ -126,19 +100,12 @@ class Agents:
         self._links: dict[AgentLink, set[AgentUid]] = {}
         self._published = Published()
         self._payloads: dict[ConfigHash, SharedOffer] = {}
-        self._verdicts: dict[tuple[ConfigHash, bytes], bool] = {}
         self._components_known: set[bytes] = set()
         self._generation = 0
         self._published_at = 0.0
         self._published_when = clock.now()
-        self._to_load: dict[AgentUid, None] = {}
-        self._to_fetch: dict[ConfigHash, set[AgentUid]] = {}
-        self._to_judge: dict[AgentUid, None] = {}
-        self._to_open: dict[AgentUid, None] = {}
-        self._to_audit: list[AuditEntry] = []
-        self._work = asyncio.Event()
-        self._busy = 0
-        self._trouble = ""
+        self._errands = Errands(self, store, journal, clock)
+        self._is_deciding = False
         self._complaints = Complaints(log)
         self._redecide = asyncio.Event()
 
@@ -160,13 +127,14 @@ class Agents:
     @property
     def idle(self) -> bool:
         """Whether nothing is queued: no rows, payloads, verdicts or decisions are owed to anybody."""
-        queues = (self._to_load, self._to_fetch, self._to_judge)
-        return not any(queues) and not self._work.is_set() and not self._redecide.is_set() and not self._busy
+        return self._errands.idle and not self._redecide.is_set() and not self._is_deciding
 
     def counts(self) -> dict[tuple[TargetId | None, SyncState], int]:
         """Live agents by target and state."""
         counts: dict[tuple[TargetId | None, SyncState], int] = {}
-        for one in self._agents.values():
+        for uid, one in self._agents.items():
+            if uid != one.agent.uid:
+                continue  # the second entry of an agent that was told a new uid and does not use it yet
             target = None if one.assignment is None else one.assignment.target
             key = (target, one.state)
             counts[key] = counts.get(key, 0) + 1
@@ -229,6 +197,8 @@ class Agents:
         one = self._agents.get(uid)
         if one is not None and one.link is link:
             return one
+        if len(self._links.get(link, ())) >= AGENTS_PER_LINK:
+            raise ProtocolError(f"more than {AGENTS_PER_LINK} agents on one connection", code="opamp.too-many-agents")
         if one is None:
             one = self._admit(uid, link, now)
         else:
@@ -249,8 +219,7 @@ class Agents:
             last_seen=now,
         )
         self._agents[uid] = one
-        self._to_load[uid] = None
-        self._work.set()
+        self._errands.load_row(uid)
         if link.transport == "http":
             log.info("Agent connected: %s", link.remote_addr)
         return one
@@ -272,15 +241,15 @@ class Agents:
         one.connected = True
         one.connected_at = at
         one.conn_epoch = max(one.conn_epoch + 1, _microseconds(at))
-        self._see(one, Reconnected(), at)
-        self._note(one)
+        self.see(one, Reconnected(), at)
+        self.note(one)
         if link.transport == "http":
             log.info("Agent connected: %s", link.remote_addr)
 
     def _disconnected(self, one: ConnectedAgent) -> None:
         one.link = None
         one.connected = False
-        self._note(one)
+        self.note(one)
 
     # ── Messages ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -309,11 +278,12 @@ class Agents:
                     self._log_status(one, event)
                 case _:
                     pass
-            self._see(one, event, at)
-        self._note(one)
+            self.see(one, event, at)
+        self.note(one)
         return kind
 
-    def _see(self, one: ConnectedAgent, event: Observed, at: datetime) -> None:
+    def see(self, one: ConnectedAgent, event: Observed, at: datetime) -> None:
+        """Something about the agent has become known."""
         if one.backlog is not None and len(one.backlog) < BACKLOG_LIMIT:
             one.backlog.append((event, at))
         one.agent = observe(one.agent, event, at)
@@ -323,8 +293,7 @@ class Agents:
         if not one.connected:
             return (step.reply,)
         if step.deadline is not None:
-            self._to_open[one.agent.uid] = None
-            self._work.set()
+            self._errands.open_later(one.agent.uid)
         offer = self._decide(one)
         return (step.reply, *offer) if offer else (step.reply,)
 
@@ -352,8 +321,10 @@ class Agents:
 
     def _take_components(self, one: ConnectedAgent, event: messages.ComponentsReported) -> None:
         if event.components is not None:
+            if len(self._components_known) >= COMPONENTS_LIMIT:
+                self._components_known.clear()
             self._components_known.add(event.hash)
-            self._journal.note_blob(event.hash, COMPONENTS, _components_body(event.components))
+            self._journal.note_blob(event.hash, COMPONENTS, components_body(event.components))
         elif event.hash not in self._components_known:
             one.session.request_components()
 
@@ -377,7 +348,8 @@ class Agents:
         """Puts a new desired state in effect; every agent is decided about again, in slices."""
         self._published = published
         self._payloads = {
-            digest: self._payloads.get(digest) or _shared(published, digest) for digest in published.payloads
+            digest: self._payloads.get(digest) or shared_offer(payload)
+            for digest, payload in published.payloads.items()
         }
         self._generation += 1
         self._published_at = self._clock.monotonic()
@@ -404,9 +376,9 @@ class Agents:
         else:
             tail = ()
         one.state = progress(one.agent, assignment)
-        self._queue_judgement(one)
+        self._errands.judge(one)
         if (one.agent, one.state) != before:
-            self._note(one)
+            self.note(one)
         return tail
 
     def _offer(self, one: ConnectedAgent, assignment: Assignment, at: datetime) -> tuple[bytes, ...]:
@@ -415,14 +387,12 @@ class Agents:
             return ()
         shared = _STOPPING if assignment.kind is Kind.STOP else self._payloads.get(digest)
         if shared is None:
-            self._to_fetch.setdefault(digest, set()).add(one.agent.uid)
-            self._work.set()
+            self._errands.fetch_payload(digest, one.agent.uid)
             return ()
         tail: tuple[bytes, ...] = (shared.tail,)
         if assignment.kind is Kind.STOP:
             log.warning("agent %s refuses everything: it is stopped once to free it", show_uid(one.agent.uid))
-            self._to_audit.append(_stop_entry(one, at))
-            self._work.set()
+            self._errands.audit(stop_entry(one, at))
         elif ATTESTATION_CAPABILITY in one.session.custom_capabilities:
             envelope = None
             if assignment.target is not None:
@@ -436,7 +406,7 @@ class Agents:
         self._meters.config_updates["offered"] += 1
         return tail
 
-    def _push(self, one: ConnectedAgent) -> None:
+    def push(self, one: ConnectedAgent) -> None:
         """Decides about an agent outside of any message, and writes what comes of it."""
         if one.transport == "http":
             # What is desired is computed when the poll is answered; until then only the view is kept true.
@@ -446,7 +416,7 @@ class Agents:
                 state = progress(one.agent, one.assignment)
                 if state is not one.state:
                     one.state = state
-                    self._note(one)
+                    self.note(one)
             return
         link = one.link
         if link is None or not link.is_open:
@@ -455,93 +425,16 @@ class Agents:
         if tail:
             link.send((one.session.head, *tail), is_config=True)
 
-    def _queue_judgement(self, one: ConnectedAgent) -> None:
-        agent = one.agent
-        if agent.contained is None and agent.effective is not None and agent.current is not None:
-            if one.effective is None:
-                return
-            self._to_judge[agent.uid] = None
-            self._work.set()
-
-    def _note(self, one: ConnectedAgent) -> None:
+    def note(self, one: ConnectedAgent) -> None:
         """Hands the newest facts to the journal; nothing before the stored row was loaded, it would be lost."""
         if one.backlog is not None:
             return
-        self._journal.note(self.record(one))
+        one.noted_at = self._clock.monotonic()
+        self._journal.note(record_of(one, self._options.replica_id, self._clock))
 
-    def record(self, one: ConnectedAgent) -> AgentRecord:
-        """The agent as it is stored and listed."""
-        agent = one.agent
-        attempt = agent.current
-        assignment = one.assignment
-        silent_for = max(self._clock.monotonic() - one.last_seen, 0.0)
-        return AgentRecord(
-            agent=agent,
-            replica_id=self._options.replica_id,
-            conn_epoch=one.conn_epoch,
-            connected=one.connected,
-            connected_at=one.connected_at,
-            last_seen_at=self._clock.now() - timedelta(seconds=silent_for),
-            transport=one.transport,
-            remote_addr=one.remote_addr,
-            state=one.state,
-            reason=str(assignment.reason if assignment is not None else Reason.NO_TARGET),
-            changed_at=attempt.changed_at if attempt is not None else one.connected_at,
-            healthy=agent.healthy,
-            error=agent.error if one.state is SyncState.FAILED else "",
-        )
+    # ── What errands bring ──────────────────────────────────────────────────────────────────────────────────
 
-    # ── Tasks ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def run(self) -> None:
-        """Works until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._work_loop(), name="agents-work")
-            tasks.create_task(self._redecide_loop(), name="agents-redecide")
-            tasks.create_task(self._watch_loop(), name="agents-watch")
-
-    async def _work_loop(self) -> None:
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            self._busy += 1
-            try:
-                await self._load_rows()
-                await self._fetch_payloads()
-                await self._write_audit()
-            except (GitsyncError, TimeoutError) as error:
-                self._say_trouble(
-                    f"agents are answered but offered nothing: {str(error) or 'the database is too slow'}"
-                )
-                await asyncio.sleep(1)
-                self._work.set()
-            else:
-                self._say_trouble("")
-            await self._judge()
-            self._busy -= 1
-            await self._open_offers()
-
-    def _say_trouble(self, text: str) -> None:
-        """Once when it begins or changes, and once when it is over."""
-        if text and text != self._trouble:
-            log.warning("%s", text)
-        elif self._trouble and not text:
-            log.info("agents are offered their configurations again")
-        self._trouble = text
-
-    async def _load_rows(self) -> None:
-        while self._to_load:
-            uids = [uid for uid, _ in zip(self._to_load, range(1000), strict=False)]
-            async with asyncio.timeout(30):
-                rows = await self._journal.load_agents(uids)
-            for uid in uids:
-                self._to_load.pop(uid, None)
-                one = self._agents.get(uid)
-                if one is not None and one.backlog is not None:
-                    self._recall(one, rows.get(uid))
-            await asyncio.sleep(0)
-
-    def _recall(self, one: ConnectedAgent, row: AgentRecord | None) -> None:
+    def recall(self, one: ConnectedAgent, row: AgentRecord | None) -> None:
         """Puts what is stored below what the agent has said since it came."""
         backlog, one.backlog = one.backlog or [], None
         if row is not None:
@@ -550,125 +443,38 @@ class Agents:
             for event, at in backlog:
                 agent = observe(agent, event, at)
             one.agent = agent
-        self._push(one)
-        self._note(one)
+        self.push(one)
+        self.note(one)
 
-    async def _fetch_payloads(self) -> None:
-        while self._to_fetch:
-            digest, uids = self._to_fetch.popitem()
-            try:
-                async with asyncio.timeout(30):
-                    found = await self._store.load_payloads([digest])
-                check_payloads(found.values())
-            except (Unavailable, TimeoutError):
-                self._to_fetch.setdefault(digest, set()).update(uids)
-                raise
-            except GitsyncError as error:
-                log.error("payload %s cannot be used, nobody is offered it: %s", show_digest(digest), error)  # noqa: TRY400
-                continue
-            if digest not in found:
-                log.warning("payload %s is not kept any more; nobody is offered it", show_digest(digest))
-                continue
-            payload = found[digest]
-            self._payloads[digest] = build_remote_config(
-                [(each.name, each.content_type, each.role, each.body) for each in payload.objects], digest
-            )
-            self._push_to(uids)
+    def take_payload(self, payload: Payload) -> None:
+        """A payload that is not in use any more; it can be offered until the next publication."""
+        self._payloads[payload.digest] = shared_offer(payload)
 
-    async def _write_audit(self) -> None:
-        entries, self._to_audit = self._to_audit, []
-        if not entries:
-            return
-        try:
-            async with asyncio.timeout(30):
-                await self._store.append_audit(entries)
-        except (Unavailable, TimeoutError):
-            self._to_audit = [*entries, *self._to_audit][:AUDIT_LIMIT]
-            raise
+    # ── Tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _push_to(self, uids: Iterable[AgentUid]) -> None:
-        for uid in uids:
-            one = self._agents.get(uid)
-            if one is not None:
-                self._push(one)
-
-    async def _judge(self) -> None:
-        """Whether effective configurations contain what was sent; off the loop, remembered by pair."""
-        while self._to_judge:
-            uid, _ = self._to_judge.popitem()
-            one = self._agents.get(uid)
-            if one is None or one.agent.current is None or one.agent.effective is None or one.effective is None:
-                continue
-            pair = (one.agent.current.digest, one.agent.effective)
-            verdict = self._verdicts.get(pair)
-            if verdict is None:
-                payload = self._published.payloads.get(pair[0])
-                if payload is None:
-                    found = await self._payload_or_none(pair[0])
-                    if found is None:
-                        continue
-                    payload = found
-                bodies = {name: each.body for name, each in one.effective.items()}
-                verdict = await asyncio.to_thread(contains, payload, bodies)
-                if len(self._verdicts) > 50_000:
-                    self._verdicts.clear()
-                self._verdicts[pair] = verdict
-            self._see(one, EffectiveJudged(pair[0], pair[1], verdict), self._clock.now())
-            self._push(one)
-            self._note(one)
-
-    async def _payload_or_none(self, digest: ConfigHash) -> Payload | None:
-        try:
-            return (await self._store.load_payloads([digest])).get(digest)
-        except GitsyncError:
-            return None
-
-    async def _open_offers(self) -> None:
-        """Opens offers to agents that sent one message and then nothing: the session's own deadline."""
-        while self._to_open:
-            now = self._clock.monotonic()
-            soonest: float | None = None
-            for uid in list(self._to_open):
-                one = self._agents.get(uid)
-                deadline = None if one is None else one.session.deadline
-                if one is None or deadline is None:
-                    del self._to_open[uid]
-                elif deadline <= now:
-                    del self._to_open[uid]
-                    self._tick(one, now)
-                else:
-                    soonest = deadline if soonest is None else min(soonest, deadline)
-            if soonest is None:
-                return
-            try:
-                async with asyncio.timeout(max(soonest - now, 0.01)):
-                    await self._work.wait()
-                return
-            except TimeoutError:
-                continue
-
-    def _tick(self, one: ConnectedAgent, now: float) -> None:
-        step = one.session.tick(now)
-        for event in step.events:
-            self._see(one, event, self._clock.now())
-        self._push(one)
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._errands.run(), name="agents-errands")
+            tasks.create_task(self._redecide_loop(), name="agents-redecide")
+            tasks.create_task(self._watch_loop(), name="agents-watch")
 
     async def _redecide_loop(self) -> None:
         while True:
             await self._redecide.wait()
             self._redecide.clear()
-            self._busy += 1
+            self._is_deciding = True
             generation = self._generation
             began = self._clock.monotonic()
             for one in list(self._agents.values()):
                 if one.generation != generation:
-                    self._push(one)
+                    self.push(one)
                 if self._clock.monotonic() - began > self._options.slice_seconds:
                     await asyncio.sleep(0)
                     began = self._clock.monotonic()
                     if self._redecide.is_set():
                         break
-            self._busy -= 1
+            self._is_deciding = False
 
     async def _watch_loop(self) -> None:
         while True:
@@ -686,12 +492,14 @@ class Agents:
                 and at - attempt.offered_at > self._options.answer_timeout
             ):
                 self._meters.config_updates["no_answer"] += 1
-                self._see(one, AnswerOverdue(), at)
-                self._push(one)
-                self._note(one)
+                self.see(one, AnswerOverdue(), at)
+                self.push(one)
+                self.note(one)
             patience = max(self._options.silence.total_seconds(), 3 * one.session.heartbeat_seconds)
             if now - one.last_seen > patience and (one.session.heartbeat_seconds or not one.connected):
                 self._gone(uid, one)
+            elif one.transport == "http" and one.last_seen - one.noted_at >= SEEN_SECONDS:
+                self.note(one)
 
     def _gone(self, uid: AgentUid, one: ConnectedAgent) -> None:
         if one.connected:
@@ -703,34 +511,5 @@ class Agents:
         self._agents.pop(uid, None)
 
 
-def _stop_entry(one: ConnectedAgent, at: datetime) -> AuditEntry:
-    return AuditEntry(
-        at,
-        "system",
-        "config_update",
-        f"agent/{show_uid(one.agent.uid)}",
-        "success",
-        "an empty configuration was sent to free a supervisor that refuses every other one",
-        agent_uid=one.agent.uid,
-        remote_addr=one.remote_addr,
-        details={"error": one.agent.error},
-    )
-
-
 def _microseconds(at: datetime) -> int:
     return int(at.timestamp() * 1_000_000)
-
-
-def _shared(published: Published, digest: ConfigHash) -> SharedOffer:
-    payload = published.payloads[digest]
-    return build_remote_config([(one.name, one.content_type, one.role, one.body) for one in payload.objects], digest)
-
-
-def _components_body(components: Mapping[str, messages.Component]) -> bytes:
-    def plain(one: messages.Component) -> dict[str, object]:
-        return {
-            "metadata": dict(one.metadata),
-            "members": {name: plain(each) for name, each in one.members.items()},
-        }
-
-    return canonical_json({name: plain(one) for name, one in components.items()})

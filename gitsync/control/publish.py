@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gitsync.bundle.stability import keep_stable
-from gitsync.bundle.statements import envelope, statements
+from gitsync.bundle.statements import Release, envelope, statements
 from gitsync.bundle.version import Bundle, Payload, TargetVersion
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Random, Signer, Store

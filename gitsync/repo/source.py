@@ -257,7 +257,10 @@ def _check_auth(location: Location, auth: Auth) -> None:
     elif location.scheme != Scheme.SSH and (auth.ssh_key_file or auth.known_hosts_file):
         problem = "ssh_key_file and known_hosts_file are for ssh"
     elif location.scheme == Scheme.SSH and not (auth.ssh_key_file and auth.known_hosts_file):
-        problem = "a source over ssh needs ssh_key_file and known_hosts_file (`ssh-keyscan HOST` prints the latter)"
+        problem = (
+            "a source over ssh needs ssh_key_file and known_hosts_file "
+            "(--ssh-key-file, and known_hosts beside it; `ssh-keyscan HOST` prints that)"
+        )
     elif auth.password_file and auth.token_file:
         problem = "give password_file or token_file, not both"
     elif auth.username and auth.username_file:

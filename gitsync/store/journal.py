@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from gitsync.control.records import AgentRecord, AttemptRecord
-from gitsync.errors import GitsyncError, Unavailable
+from gitsync.errors import GitsyncError, SettingsError, Unavailable
 from gitsync.fleet.agent import Attempt
 from gitsync.ids import AgentUid, ConfigHash, show_uid
 
@@ -277,6 +277,9 @@ class Journal:
             await self._store.save_agents(records, attempts)
         except Unavailable:
             raise
+        except SettingsError as error:
+            # The whole database refuses us (rights, a damaged file), not a value of this batch: it waits for repair.
+            raise Unavailable(error.message, code=error.code, hint=error.hint) from error
         except GitsyncError as error:
             if len(records) + len(attempts) > 1:
                 half, part = len(records) // 2, len(attempts) // 2

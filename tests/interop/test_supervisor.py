@@ -168,7 +168,10 @@ async def test_a_restart_of_the_server_sends_nothing_that_already_runs(repo: Git
     try:
         starts = agent.collector_starts()
         async with a_service(repo.path, tmp_path / "data", listen) as service:
-            await until(lambda: (one := live(service, agent)) and one.state == "applied", POLL_SECONDS)  # type: ignore[attr-defined]
+            await until(
+                lambda: (one := live(service, agent)) and one.backlog is None and one.state == "applied",  # type: ignore[attr-defined]
+                POLL_SECONDS,
+            )
             assert live(service, agent).agent.current.tries == 1  # type: ignore[attr-defined]
             repo.commit_files({"agents/collector.yaml": config(a_port(), batch="600ms")}, "after the restart")
             await service.published(repo.head)

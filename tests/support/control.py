@@ -21,7 +21,7 @@ from tests.support.clock import FixedRandom, ManualClock
 from tests.support.compiling import bundle_of
 from tests.support.configrepo import tree_of
 from tests.support.configs import FLEET, collector
-from tests.support.signing import KEY
+from tests.support.signing import KEY, Key
 
 
 def a_tree(port: int = 4317, *, without: Sequence[str] = (), subject: str = "a change") -> ConfigTree:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gitsync.bundle.version import Payload, TargetVersion
-from gitsync.control.agents import AgentOptions, Agents, ConnectedAgent
+from gitsync.control.agents import AgentOptions, Agents
+from gitsync.control.connected import ConnectedAgent
 from gitsync.control.meters import Meters
 from gitsync.control.published import Published
 from gitsync.opamp.client import ClientState, ClientStep, ReceivedConfig

@@ -111,9 +111,7 @@ def test_the_documents_file_is_accepted_as_it_is_written(tmp_path: Path) -> None
 
 
 def test_sections_may_be_written_below_server(tmp_path: Path) -> None:
-    head, at, rest = AS_IN_THE_DOCUMENTS.partition("config_store:")
-    below = head + "".join(f"  {line}\n" for line in (at + rest).splitlines())
-    assert load(below, tmp_path) == load(AS_IN_THE_DOCUMENTS, tmp_path)
+    assert load(below_server(AS_IN_THE_DOCUMENTS), tmp_path) == load(AS_IN_THE_DOCUMENTS, tmp_path)
 
 
 def test_a_section_in_both_places_is_refused(tmp_path: Path) -> None:
@@ -455,7 +453,17 @@ def example_of_the_page() -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("text", [AS_IN_THE_DOCUMENTS, example_of_the_page()], ids=["documents", "page"])
+def below_server(text: str) -> str:
+    """The file with the sections that follow `server` written below it."""
+    head, at, rest = text.partition("config_store:")
+    return head + "".join(f"  {line}\n" for line in (at + rest).splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [AS_IN_THE_DOCUMENTS, below_server(AS_IN_THE_DOCUMENTS), example_of_the_page()],
+    ids=["documents", "below server", "page"],
+)
 def test_the_schema_and_the_service_accept_the_examples(tmp_path: Path, text: str) -> None:
     schema = json.loads(settings_docs.SCHEMA.read_text())
     node = parse_yaml("example.yaml", text.encode()).node

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from gitsync.cli.lab_run import path_hint
 from tests.unit.cli.conftest import gitsync
 
 
@@ -23,3 +27,14 @@ def test_options_that_do_not_fit_are_refused(arguments: list[str], said: str) ->
 
     assert done.code == 2
     assert said in done.err
+
+
+def test_another_terminal_is_told_where_this_command_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "gitsync"
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o700)
+    monkeypatch.setattr(sys, "argv", [str(command)])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert path_hint() == [f'  export PATH="{tmp_path}:$PATH"']
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin")
+    assert path_hint() == []

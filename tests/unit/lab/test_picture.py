@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_the_table_has_a_row_for_each_target() -> None:
 def test_a_rejected_commit_is_said_with_its_errors() -> None:
     assert "last commit bbbbbbbbbb rejected, 2 errors" in shown(Picture(commit=BAD))
     assert "last commit bbbbbbbbbb rejected, 2 errors" in Picture(commit=BAD).line()
+    assert Picture(commit=replace(BAD, errors=1)).line().endswith("rejected, 1 error")
 
 
 def test_the_line_has_everything_of_the_table() -> None:

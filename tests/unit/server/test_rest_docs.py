@@ -30,6 +30,14 @@ async def test_every_route_says_what_it_does_and_which_ones_need_a_token(site: S
             assert (route in guarded) == ("Needs a token" in line), route
 
 
+async def test_the_front_door_leads_to_the_list_of_calls(site: Site) -> None:
+    answer = await site.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    assert (await site.client.get("/docs")).text.count(">token</span>") == 2
+    lost = (await site.client.get("/api/v1/nothing")).json()
+    assert (lost["status"], lost["hint"]) == (404, "the routes are listed at /docs")
+
+
 def test_every_provider_is_documented_with_its_header() -> None:
     text = DOCS.read_text()
     for name, provider in PROVIDERS.items():
