@@ -132,7 +132,7 @@ async def test_what_it_suggests_can_be_done(place: Path) -> None:
         with (repository / "agents" / "collector.yaml").open("a") as file:
             file.write("receivers: [\n")
         commit_all(repository, "broken")
-        await lab.until("rejected, 1 errors")
+        await lab.until("rejected, 1 error")
 
         lab.process.send_signal(signal.SIGINT)
         async with asyncio.timeout(20):

@@ -123,8 +123,8 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--http-listen", "8080"), "a flag: server.listen.http: '8080' is not HOST:PORT"),
-        (("--sync-interval", "soon"), "a flag: config_store.git.sync_interval: 'soon' is not a duration"),
+        (("--http-listen", "8080"), "--http-listen: server.listen.http: '8080' is not HOST:PORT"),
+        (("--sync-interval", "soon"), "--sync-interval: config_store.git.sync_interval: 'soon' is not a duration"),
         (("--config", "missing.yaml"), "cannot read the settings missing.yaml"),
         (("--source", "https://user:secret@git.example.com/x", *LOCAL), "has a password in it"),
         (("--source", "config", "--ref", "refs/tags/v1", *LOCAL), "only branches can be followed"),
