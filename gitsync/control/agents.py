@@ -67,6 +67,7 @@ class AgentOptions:
 
     Attributes:
         answer_timeout: an offer without any answer for this long counts as not answered.
+        applying_timeout: the same for an agent that said it is applying, and then nothing more.
         silence: an agent silent for this long (or three of its intervals, if longer) is taken for gone.
         check_interval: how often silent agents and overdue answers are looked for.
         slice_seconds: how long a re-assignment of the whole fleet may hold the loop at a time.
@@ -74,6 +75,7 @@ class AgentOptions:
 
     replica_id: str
     answer_timeout: timedelta = timedelta(minutes=2)
+    applying_timeout: timedelta = timedelta(minutes=10)
     silence: timedelta = timedelta(minutes=2)
     check_interval: timedelta = timedelta(seconds=30)
     slice_seconds: float = 0.02
@@ -120,9 +122,13 @@ class Agents:
         """The live agent; None when this process does not serve it."""
         return self._agents.get(uid)
 
+    def last_seen(self, one: ConnectedAgent) -> datetime:
+        """When the agent last said anything."""
+        return self._clock.now() - timedelta(seconds=max(self._clock.monotonic() - one.last_seen, 0.0))
+
     def connected_count(self) -> int:
         """Agents that are connected to this process now."""
-        return sum(1 for one in self._agents.values() if one.connected)
+        return sum(1 for uid, one in self._agents.items() if one.connected and uid == one.agent.uid)
 
     @property
     def idle(self) -> bool:
@@ -181,6 +187,8 @@ class Agents:
         else:
             kind = self._apply(one, step)
             parts = self._answer(one, step)
+            if messages.UidRequested() in step.events:
+                parts = (*parts, self._give_uid(one))
         self._meters.message_seconds[kind].observe(self._clock.monotonic() - began)
         return parts
 
@@ -247,9 +255,15 @@ class Agents:
             log.info("Agent connected: %s", link.remote_addr)
 
     def _disconnected(self, one: ConnectedAgent) -> None:
+        self._leave(one)
+        self.note(one)
+
+    def _leave(self, one: ConnectedAgent) -> None:
+        """The agent is on no link now; others may go on using the one that it had."""
+        if one.link is not None:
+            self._links.get(one.link, set()).discard(one.agent.uid)
         one.link = None
         one.connected = False
-        self.note(one)
 
     # ── Messages ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +278,7 @@ class Agents:
                 case messages.Disconnected():
                     kind = "disconnect"
                     log.info("Agent disconnected: %s", one.remote_addr)
-                    one.connected = False
+                    self._leave(one)
                 case messages.EffectiveReported(objects):
                     one.effective = objects
                     self._keep_effective(event)
@@ -272,8 +286,6 @@ class Agents:
                     self._take_components(one, event)
                 case messages.Renamed(old, new):
                     self._renamed(one, old, new)
-                case messages.UidRequested():
-                    self._give_uid(one)
                 case messages.ConfigStatusReported():
                     self._log_status(one, event)
                 case _:
@@ -329,18 +341,23 @@ class Agents:
             one.session.request_components()
 
     def _renamed(self, one: ConnectedAgent, old: AgentUid, new: AgentUid) -> None:
+        """From now on it is `new`; nobody is connected as `old` any more."""
+        if one.backlog is not None:
+            self._errands.load_row(new)
+        else:
+            record = record_of(one, self._options.replica_id, self._clock)
+            self._journal.note(replace(record, connected=False))
         self._agents.pop(old, None)
         self._agents[new] = one
         if one.link is not None and one.link in self._links:
             self._links[one.link].discard(old)
             self._links[one.link].add(new)
 
-    def _give_uid(self, one: ConnectedAgent) -> None:
+    def _give_uid(self, one: ConnectedAgent) -> bytes:
+        """A new instance uid; what to append to the answer (a poll is told in no other way)."""
         new = self._random.uuid7(self._clock.now())
-        step = one.session.rename(new)
         self._agents[new] = one
-        if one.link is not None and one.link.is_open:
-            one.link.send((step.reply,))
+        return one.session.rename(new).reply
 
     # ── Decisions ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -485,12 +502,7 @@ class Agents:
         """Looks for silent agents and for offers without an answer."""
         now, at = self._clock.monotonic(), self._clock.now()
         for uid, one in list(self._agents.items()):
-            attempt = one.agent.current
-            if (
-                attempt is not None
-                and attempt.state is AttemptState.OFFERED
-                and at - attempt.offered_at > self._options.answer_timeout
-            ):
+            if self._is_overdue(one.agent, at):
                 self._meters.config_updates["no_answer"] += 1
                 self.see(one, AnswerOverdue(), at)
                 self.push(one)
@@ -501,13 +513,22 @@ class Agents:
             elif one.transport == "http" and one.last_seen - one.noted_at >= SEEN_SECONDS:
                 self.note(one)
 
+    def _is_overdue(self, agent: Agent, at: datetime) -> bool:
+        attempt = agent.current
+        if attempt is None or not attempt.state.is_open:
+            return False
+        is_offered = attempt.state is AttemptState.OFFERED
+        patience = self._options.answer_timeout if is_offered else self._options.applying_timeout
+        return at - attempt.changed_at > patience
+
     def _gone(self, uid: AgentUid, one: ConnectedAgent) -> None:
         if one.connected:
             self._meters.heartbeat_timeouts += 1
             log.warning("heartbeat timeout: agent %s at %s", show_uid(uid), one.remote_addr)
-            if one.link is not None and one.link.is_open:
-                one.link.close(1001, "no heartbeat")
+        link = one.link
         self._disconnected(one)
+        if link is not None and link.is_open and not self._links.get(link):
+            link.close(1001, "no heartbeat")
         self._agents.pop(uid, None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
@@ -18,11 +18,11 @@ from gitsync.control.connected import ConnectedAgent
 from gitsync.control.ports import AgentJournal, Clock, Store
 from gitsync.control.published import Published, check_payloads
 from gitsync.control.records import AgentRecord, AuditEntry
-from gitsync.errors import GitsyncError, Unavailable
+from gitsync.errors import GitsyncError, TrustError, Unavailable
 from gitsync.fleet.agent import AttemptState
 from gitsync.fleet.effective import contains
 from gitsync.fleet.observe import EffectiveJudged, Observed
-from gitsync.ids import AgentUid, ConfigHash, show_digest
+from gitsync.ids import AgentUid, ConfigHash, show_digest, show_uid
 
 log = logging.getLogger("gitsync.agents")
 
@@ -152,13 +152,24 @@ class Errands:
         while self._to_load:
             uids = list(islice(self._to_load, ROWS_AT_ONCE))
             async with asyncio.timeout(STORE_SECONDS):
-                rows = await self._journal.load_agents(uids)
+                rows = await self._rows(uids)
             for uid in uids:
                 self._to_load.pop(uid, None)
                 one = self._fleet.get(uid)
                 if one is not None and one.backlog is not None:
                     self._fleet.recall(one, rows.get(uid))
             await asyncio.sleep(0)
+
+    async def _rows(self, uids: Sequence[AgentUid]) -> Mapping[AgentUid, AgentRecord]:
+        """The stored rows; one that is broken is as if it were not there, and must not keep the others waiting."""
+        try:
+            return await self._journal.load_agents(uids)
+        except TrustError as error:
+            if len(uids) == 1:
+                log.error("the stored row of agent %s is given up: %s", show_uid(uids[0]), error)  # noqa: TRY400
+                return {}
+            half = len(uids) // 2
+            return {**await self._rows(uids[:half]), **await self._rows(uids[half:])}
 
     async def _fetch_payloads(self) -> None:
         while self._to_fetch:

@@ -151,6 +151,7 @@ class Overview:
             wanted=assignment.wanted,
             commit=None if version is None else version.origin.id,
             revision=None if release is None else release.revision,
+            last_seen=None if live is None else self._agents.last_seen(live),
         )
 
     def readiness(self) -> Readiness:

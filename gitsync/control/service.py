@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
 from gitsync.bundle.version import Payload
@@ -102,6 +103,7 @@ class Explanation:
         wanted: payload that its target wants for it.
         commit: where the version in effect for it first appeared.
         revision: of the release in effect of its target's source.
+        last_seen: its last word of any kind, heartbeats too; None when this process does not serve it.
     """
 
     target: TargetId | None
@@ -111,6 +113,7 @@ class Explanation:
     wanted: ConfigHash | None = None
     commit: CommitId | None = None
     revision: int | None = None
+    last_seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

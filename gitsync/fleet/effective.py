@@ -22,6 +22,8 @@ SECTIONS = ("receivers", "processors", "exporters", "connectors", "extensions")
 _REDACTED = "[REDACTED]"
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_NUMBER = 64
+"""Longer text is no number or duration; looking for one takes time that grows with the square of its length."""
 _RENAMED = {"otlp": "otlpgrpc"}
 """Exporter types whose new name is not just the old one with underscores."""
 
@@ -140,6 +142,8 @@ def _same_value(wanted: Scalar, running: Scalar) -> bool:
 def _normal(text: str) -> str | float:
     """Numbers and durations as numbers, other text without case and without a slash at its end."""
     plain = text.strip()
+    if len(plain) > _LONGEST_NUMBER:
+        return plain.casefold().rstrip("/")
     try:
         return float(plain.replace("_", ""))
     except ValueError:

@@ -96,8 +96,10 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
             return _offered(agent, event, at)
         case Assigned():
             return _assigned(agent, event)
-        case Reconnected() | AnswerOverdue():
-            return _without_answer(agent, at)
+        case Reconnected():
+            return _without_answer(agent, at, AttemptState.OFFERED)
+        case AnswerOverdue():
+            return _without_answer(agent, at, AttemptState.OFFERED, AttemptState.APPLYING)
         case EffectiveJudged(digest, effective, contained):
             if agent.effective != effective or agent.current is None or agent.current.digest != digest:
                 return agent
@@ -148,14 +150,15 @@ def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) ->
     agent = replace(agent, reported=Reported(digest, event.status, event.error))
     if not digest or event.status is ConfigStatus.UNSET:
         # An agent that says it has no remote configuration: new, or its memory is gone. `assign` offers again.
-        return agent
+        return _without_answer(agent, at, AttemptState.APPLYING)
     attempt = agent.current
     if attempt is None or attempt.digest != digest:
         # A status for something else than the current offer: an agent that went back by itself, or one whose
         # attempts this server does not know. It is never booked on the current offer.
         if event.status is ConfigStatus.FAILED and digest != agent.last_good:
-            return replace(agent, failed=_with(agent.failed, digest), error=event.error)
-        return agent
+            agent = replace(agent, failed=_with(agent.failed, digest), error=event.error)
+        # One that was applying the offer and now speaks of something else was interrupted (killed, say).
+        return _without_answer(agent, at, AttemptState.APPLYING)
     match event.status:
         case ConfigStatus.APPLYING:
             if not attempt.state.is_open and attempt.state is not AttemptState.NO_ANSWER:
@@ -226,9 +229,10 @@ def _assigned(agent: Agent, event: Assigned) -> Agent:
     )
 
 
-def _without_answer(agent: Agent, at: datetime) -> Agent:
+def _without_answer(agent: Agent, at: datetime, *states: AttemptState) -> Agent:
+    """No answer will come to an attempt that is in one of these states."""
     attempt = agent.current
-    if attempt is None or attempt.state is not AttemptState.OFFERED:
+    if attempt is None or attempt.state not in states:
         return agent
     return replace(agent, current=replace(attempt, state=AttemptState.NO_ANSWER, changed_at=at))
 

@@ -142,6 +142,12 @@ def translate(operation: str, code: int, stderr: str, location: Location | None)
     own = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote: "))
     where = f" {location.url}" if location else ""
     host = (location.host if location else "") or ("the local repository" if location else "git")
+    if location is not None and location.path is not None and not location.path.exists():
+        return SettingsError(
+            f"git {operation}{where}: there is no such directory on this machine",
+            code="git.not_found",
+            hint="check the source's path",
+        )
     for text in (own, stderr):
         text = text.replace(location.url, "URL") if location else text  # its words are no complaint
         for cause in _CAUSES:

@@ -101,7 +101,7 @@ def _fields(record: AgentRecord, why: Explanation) -> dict[str, Any]:
         "error": record.error,
         "connected": record.connected,
         "connected_at": record.connected_at,
-        "last_seen_at": record.last_seen_at,
+        "last_seen_at": why.last_seen or record.last_seen_at,
         "changed_at": record.changed_at,
         "transport": record.transport,
         "remote_addr": record.remote_addr,

@@ -12,7 +12,7 @@ from gitsync.fleet.assign import Reason
 from gitsync.labels import Selector
 from gitsync.opamp.messages import ATTESTATION_CAPABILITY, ConfigStatus
 from gitsync.opamp.pb import opamp_pb2 as pb
-from tests.support.builders import a_hash, a_version
+from tests.support.builders import a_hash, a_version, later
 from tests.support.clock import ManualClock
 from tests.support.fleet import FleetUnderTest, TestAgent, a_fleet
 
@@ -240,3 +240,24 @@ async def test_what_an_agent_says_is_counted_and_stored(fleet: FleetUnderTest) -
     assert row.agent.labels.reported["role"] == "agent"
     assert row.agent.reported is not None
     assert row.agent.reported.status is ConfigStatus.APPLIED
+
+
+async def test_when_an_agent_was_last_seen_counts_heartbeats_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        agent = TestAgent(fleet).connect()
+        await fleet.settle()
+        clock.advance(25)
+        agent.beat()
+        clock.advance(5)
+        assert fleet.agents.last_seen(agent.live) == later(25)
+
+
+async def test_a_peer_that_invents_agents_is_stopped(fleet: FleetUnderTest) -> None:
+    first = TestAgent(fleet).connect()
+    for number in range(2, 1_100):
+        other = TestAgent(fleet, number=number)
+        other.link = first.link
+        other.say(other.client.first_message())
+    assert fleet.agents.connected_count() == 1_000
+    assert fleet.meters.protocol_errors["opamp.too-many-agents"] == 99
