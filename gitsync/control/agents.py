@@ -53,6 +53,8 @@ CAPABILITIES = (
 BACKLOG_LIMIT = 256
 AGENTS_PER_LINK = 1_000
 """A proxy may carry several agents; a peer that invents them may not fill the memory."""
+FULL = "opamp.full"
+"""Code of the answer to an agent more than the server takes."""
 COMPONENTS_LIMIT = 10_000
 SEEN_SECONDS = 60.0
 """How often the journal is told that a polling agent was seen."""
@@ -71,6 +73,7 @@ class AgentOptions:
         silence: an agent silent for this long (or three of its intervals, if longer) is taken for gone.
         check_interval: how often silent agents and overdue answers are looked for.
         slice_seconds: how long a re-assignment of the whole fleet may hold the loop at a time.
+        max_agents: that are served or were until lately; a peer that invents agents may not fill the memory.
     """
 
     replica_id: str
@@ -79,6 +82,7 @@ class AgentOptions:
     silence: timedelta = timedelta(minutes=2)
     check_interval: timedelta = timedelta(seconds=30)
     slice_seconds: float = 0.02
+    max_agents: int = 100_000
 
 
 class Agents:
@@ -195,7 +199,8 @@ class Agents:
     def _refuse(self, link: AgentLink, error: ProtocolError, began: float) -> Sequence[bytes]:
         self._meters.protocol_errors[error.code] += 1
         self._complaints.note(link.remote_addr, f"{error.message} ({error.code})", began)
-        reply = error_reply(b"", ErrorType.BAD_REQUEST, str(error))
+        kind = ErrorType.UNAVAILABLE if error.code == FULL else ErrorType.BAD_REQUEST
+        reply = error_reply(b"", kind, str(error))
         self._meters.message_seconds["invalid"].observe(self._clock.monotonic() - began)
         return (reply,)
 
@@ -208,6 +213,8 @@ class Agents:
         if len(self._links.get(link, ())) >= AGENTS_PER_LINK:
             raise ProtocolError(f"more than {AGENTS_PER_LINK} agents on one connection", code="opamp.too-many-agents")
         if one is None:
+            if len(self._agents) >= self._options.max_agents:
+                raise ProtocolError("the server has too many agents, try again later", code=FULL)
             one = self._admit(uid, link, now)
         else:
             self._move(one, link, now)

@@ -261,3 +261,100 @@ async def test_a_peer_that_invents_agents_is_stopped(fleet: FleetUnderTest) -> N
         other.say(other.client.first_message())
     assert fleet.agents.connected_count() == 1_000
     assert fleet.meters.protocol_errors["opamp.too-many-agents"] == 99
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_agent_that_asks_for_a_uid_is_told_in_the_answer(fleet: FleetUnderTest, transport: str) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet, transport=transport)
+    agent.link = RecordingLink(transport)
+    fleet.agents.opened(agent.link)
+    asking = pb.AgentToServer.FromString(agent.client.first_message())
+    asking.flags = pb.AgentToServerFlags_RequestInstanceUid
+    agent.say(asking.SerializeToString())
+    old, agent.uid = agent.uid, a_uid(1_001)
+    agent.beat()  # before the stored row of the old uid was loaded
+    await fleet.settle()
+    agent.beat()
+    agent.hear()
+    assert fleet.agents.get(old) is None
+    assert fleet.agents.connected_count() == 1
+    assert [one.config_hash for one in agent.configs] == [a_hash("a")]
+
+
+async def test_nobody_stays_connected_under_a_uid_that_was_given_up(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = TestAgent(fleet).connect()
+    await fleet.settle()
+    await fleet.journal.flush()
+    asking = pb.AgentToServer.FromString(agent.client.heartbeat())
+    asking.flags = pb.AgentToServerFlags_RequestInstanceUid
+    agent.say(asking.SerializeToString())
+    agent.beat()
+    await fleet.journal.flush()
+    rows = await fleet.store.load_agents([agent.uid, a_uid(1_001)])
+    assert {uid: row.connected for uid, row in rows.items()} == {agent.uid: False, a_uid(1_001): True}
+
+
+async def test_an_agent_that_left_comes_back_on_the_socket_of_its_proxy(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    first, second = TestAgent(fleet, number=1).connect(), TestAgent(fleet, number=2)
+    second.link = first.link
+    second.say(second.client.first_message())
+    await fleet.settle()
+    first.say(first.client.disconnect())
+    assert fleet.agents.connected_count() == 1
+    first.say(first.client.reconnected())
+    first.beat()
+    assert fleet.agents.connected_count() == 2
+    assert [one.config_hash for one in first.configs] == [a_hash("a")]
+
+
+async def test_a_silent_agent_does_not_take_its_proxy_s_socket_with_it(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        first, second = TestAgent(fleet, number=1).connect(), TestAgent(fleet, number=2)
+        second.link = first.link
+        second.say(second.client.first_message())
+        await fleet.settle()
+        clock.advance(200)
+        second.beat()
+        fleet.agents.check()
+        assert fleet.agents.get(first.uid) is None
+        assert first.link.is_open
+        clock.advance(200)
+        fleet.agents.check()
+        assert not first.link.is_open
+
+
+async def test_a_broken_stored_row_keeps_no_other_agent_waiting(fleet: FleetUnderTest) -> None:
+    agents = [TestAgent(fleet, number=number).connect() for number in (1, 2, 3)]
+    await fleet.settle()
+    for one in agents:
+        fleet.agents.closed(one.link)
+    await fleet.journal.flush()
+    async with fleet.store._db.write() as connection:
+        broken = update(agent_status).where(agent_status.c.uid == a_uid(2)).values(body="{")
+        await connection.execute(broken)
+    again = Agents(AgentOptions("replica-2"), fleet.store, fleet.journal, Meters(), ManualClock(), FixedRandom())
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(again.run())
+        for one in agents:
+            again.opened(one.link)
+            again.receive(one.link, one.client.reconnected())
+        await until_idle(again)
+        running.cancel()
+    assert [again.get(one.uid) is not None for one in agents] == [True] * 3
+    assert all(one.backlog is None for one in map(again.get, (a_uid(1), a_uid(2), a_uid(3))) if one is not None)
+
+
+async def test_a_server_that_is_full_says_so_to_agents_that_it_does_not_know(tmp_path: Path) -> None:
+    async with a_fleet(tmp_path / "fleet.db", options=AgentOptions("replica-1", max_agents=2)) as fleet:
+        agents = [TestAgent(fleet, number=number, transport="http").connect() for number in (1, 2, 3)]
+        assert fleet.agents.connected_count() == 2
+        assert fleet.meters.protocol_errors["opamp.full"] == 1
+        agents[0].beat()
+        assert fleet.meters.protocol_errors["opamp.full"] == 1
+        error = agents[2].steps[-1].error
+        assert error is not None
+        assert error.type is ErrorType.UNAVAILABLE

@@ -176,3 +176,10 @@ def test_a_report_that_is_garbage_contains_nothing_and_spoils_no_other_object(ho
 
 def test_a_report_without_objects_contains_nothing() -> None:
     assert not contains(payload(), {})
+
+
+def test_a_long_text_is_compared_in_time_that_grows_with_its_length() -> None:
+    """A search for durations in it would take hours, and hold the whole process."""
+    long = SENT.replace("4317", "1" * 900_000 + "x")
+    assert long != SENT
+    assert not contains(payload(), {"": long.encode()})

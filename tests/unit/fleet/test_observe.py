@@ -173,6 +173,22 @@ def test_a_new_connection_makes_an_unanswered_offer_doubtful_but_not_an_applying
     assert state(applying) is AttemptState.APPLYING
 
 
+@pytest.mark.parametrize(
+    "word",
+    [applied(B), failed(B), ConfigStatusReported(b"", ConfigStatus.UNSET)],
+    ids=["an older one", "an older failure", "nothing"],
+)
+def test_an_agent_killed_while_applying_is_offered_again(word: ConfigStatusReported) -> None:
+    applying = fold(an_agent(), Offered(A, 1), ConfigStatusReported(A, ConfigStatus.APPLYING))
+    assert state(fold(applying, Reconnected(), word)) is AttemptState.NO_ANSWER
+
+
+def test_applying_without_an_end_has_a_deadline() -> None:
+    applying = fold(an_agent(), Offered(A, 1), ConfigStatusReported(A, ConfigStatus.APPLYING), AnswerOverdue())
+    assert state(applying) is AttemptState.NO_ANSWER
+    assert state(fold(applying, applied(A))) is AttemptState.APPLIED
+
+
 def test_moving_to_another_target_forgets_the_last_good() -> None:
     first, second = TargetId("default", "a"), TargetId("default", "b")  # type: ignore[arg-type]
     agent = fold(proven(A), Assigned(first, A))
