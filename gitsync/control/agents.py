@@ -176,12 +176,14 @@ class Agents:
     def receive(self, link: AgentLink, data: bytes) -> Sequence[bytes]:
         """One message in, the parts of its answer out."""
         began = self._clock.monotonic()
+        uid = AgentUid(b"")
         try:
             message = parse_agent_message(data)
-            one = self._connect(AgentUid(message.instance_uid), link, began)
+            uid = AgentUid(message.instance_uid)
+            one = self._connect(uid, link, began)
             step = one.session.receive(message, began, polled=link.transport == "http")
         except ProtocolError as error:
-            return self._refuse(link, error, began)
+            return self._refuse(link, uid, error, began)
         one.last_seen = began
         if not step.events:
             kind = "heartbeat"
@@ -196,11 +198,11 @@ class Agents:
         self._meters.message_seconds[kind].observe(self._clock.monotonic() - began)
         return parts
 
-    def _refuse(self, link: AgentLink, error: ProtocolError, began: float) -> Sequence[bytes]:
+    def _refuse(self, link: AgentLink, uid: AgentUid, error: ProtocolError, began: float) -> Sequence[bytes]:
         self._meters.protocol_errors[error.code] += 1
         self._complaints.note(link.remote_addr, f"{error.message} ({error.code})", began)
         kind = ErrorType.UNAVAILABLE if error.code == FULL else ErrorType.BAD_REQUEST
-        reply = error_reply(b"", kind, str(error))
+        reply = error_reply(uid, kind, str(error))
         self._meters.message_seconds["invalid"].observe(self._clock.monotonic() - began)
         return (reply,)
 
@@ -432,8 +434,9 @@ class Agents:
 
     def push(self, one: ConnectedAgent) -> None:
         """Decides about an agent outside of any message, and writes what comes of it."""
-        if one.transport == "http":
-            # What is desired is computed when the poll is answered; until then only the view is kept true.
+        link = one.link
+        if one.transport == "http" or link is None or not link.is_open:
+            # What is desired is computed when it speaks again; until then only the view is kept true.
             one.generation = -1
             if one.backlog is None:
                 one.assignment = assign(one.agent, self._published.desired)
@@ -441,9 +444,6 @@ class Agents:
                 if state is not one.state:
                     one.state = state
                     self.note(one)
-            return
-        link = one.link
-        if link is None or not link.is_open:
             return
         tail = self._decide(one)
         if tail:

@@ -243,7 +243,11 @@ class Errands:
             return None
         if payload is None or bodies is None:
             return None
-        return await asyncio.to_thread(contains, payload, bodies)
+        try:
+            return await asyncio.to_thread(contains, payload, bodies)
+        except Exception:  # a fault of ours over what one agent reported must not stop the others' service
+            log.exception("agent %s: its effective configuration could not be judged", show_uid(one.agent.uid))
+            return None
 
     async def _open_offers(self) -> None:
         """Opens offers to agents that sent one message and then nothing: the session's own deadline."""

@@ -22,7 +22,7 @@ from gitsync.control.service import (
 from gitsync.control.sync import SourceSync
 from gitsync.errors import Unavailable
 from gitsync.fleet.assign import assign
-from gitsync.fleet.progress import SyncState
+from gitsync.fleet.progress import SyncState, progress
 from gitsync.fleet.why import reason_text, steps
 from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId
 from gitsync.rollout.state import Phase
@@ -98,9 +98,9 @@ class Overview:
         """Every target that exists now, by source and path."""
         desired = self._agents.published.desired
         counts: dict[TargetId, dict[SyncState, int]] = {}
-        for (counted, progress), number in self._agents.counts().items():
+        for (counted, how_far), number in self._agents.counts().items():
             if counted is not None:
-                counts.setdefault(counted, {})[progress] = number
+                counts.setdefault(counted, {})[how_far] = number
         statuses: list[TargetStatus] = []
         for target, state in sorted(desired.states.items()):
             if state.stable is None:
@@ -151,6 +151,7 @@ class Overview:
             wanted=assignment.wanted,
             commit=None if version is None else version.origin.id,
             revision=None if release is None else release.revision,
+            state=progress(agent, assignment),
             last_seen=None if live is None else self._agents.last_seen(live),
         )
 

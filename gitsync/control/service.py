@@ -103,6 +103,7 @@ class Explanation:
         wanted: payload that its target wants for it.
         commit: where the version in effect for it first appeared.
         revision: of the release in effect of its target's source.
+        state: how far it is with what is wanted now, which an agent that is away may never have been asked for.
         last_seen: its last word of any kind, heartbeats too; None when this process does not serve it.
     """
 
@@ -113,6 +114,7 @@ class Explanation:
     wanted: ConfigHash | None = None
     commit: CommitId | None = None
     revision: int | None = None
+    state: SyncState | None = None
     last_seen: datetime | None = None
 
 

@@ -22,7 +22,7 @@ from gitsync.control.publish import LEASE_LOST, Publisher
 from gitsync.control.records import AuditEntry, CommitRecord, Lease, SourceRecord, Verdict
 from gitsync.control.service import SyncResult
 from gitsync.diagnostics import Diagnostic, Severity
-from gitsync.errors import Conflict, GitsyncError, SettingsError
+from gitsync.errors import Conflict, GitsyncError, SettingsError, Unavailable
 from gitsync.ids import CommitId, SourceName
 
 log = logging.getLogger("gitsync.sync")
@@ -108,7 +108,11 @@ class SourceSync:
         self._bell.set()
 
     async def sync(self, *, actor: str) -> SyncResult:
-        """Asks for a pass and waits for the one that begins after this call."""
+        """Asks for a pass and waits for the one that begins after this call.
+
+        Raises:
+            Unavailable: this server does not lead (`leader.none`).
+        """
         waiter: asyncio.Future[SyncResult] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self.ring(actor=actor)
@@ -172,7 +176,16 @@ class SourceSync:
                 async with asyncio.timeout(self._options.follow_interval.total_seconds()):
                     return await self._leadership.wait()
             except TimeoutError:
+                self._turn_away()
                 await self._recall()
+
+    def _turn_away(self) -> None:
+        """Whoever waits for a pass is told that there will be none here."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                hint = "try again in a moment"
+                waiter.set_exception(Unavailable("this server is not the leader now", code="leader.none", hint=hint))
 
     def _pause(self) -> timedelta:
         """Until the next pass, when nobody rings."""
@@ -192,6 +205,9 @@ class SourceSync:
                 result = await self._sync_once(actor, lease)
         except (GitsyncError, TimeoutError) as error:
             return await self._failed(error)
+        except Exception:  # a fault of ours over one repository must not stop the agents' service
+            log.exception("source %s: a sync could not be done", self.name)
+            return await self._failed(GitsyncError("internal error, the server's log has more", code="sync.internal"))
         if self._failures:
             log.info("source %s: it works again", self.name)
         self._failures, self._said = 0, ""

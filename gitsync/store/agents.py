@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from gitsync.control.records import AgentFilter, AgentRecord, AttemptRecord, SyncState
 from gitsync.fleet.agent import Agent, Attempt, AttemptState
+from gitsync.fleet.assign import Reason
 from gitsync.ids import AgentUid, ConfigHash, SourceName, TargetId
 from gitsync.labels import Operator, Requirement
 from gitsync.store.agentcodec import (
@@ -278,7 +279,10 @@ def _agent_row(record: AgentRecord, labels: str) -> dict[str, Any]:
 
 def _status_row(record: AgentRecord) -> dict[str, Any]:
     known = record.agent
-    source, path = (None, None) if known.target is None else known.target
+    # The columns are what lists and counts go by: the target that it has now. The body keeps the one that its last
+    # good configuration belongs to, also while no target selects it.
+    target = None if record.reason == Reason.NO_TARGET else known.target
+    source, path = (None, None) if target is None else target
     return {
         "uid": known.uid,
         "source": source,

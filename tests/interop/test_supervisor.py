@@ -50,6 +50,10 @@ service:
 """
 
 
+#: Each step of these waits for a poll, so plain HTTP is part of the slow tier.
+TRANSPORTS = ["websocket", pytest.param("http", marks=pytest.mark.slow)]
+
+
 @pytest.fixture
 def repo(tmp_path: Path) -> GitRepo:
     repo = GitRepo(tmp_path / "config")
@@ -116,10 +120,11 @@ async def test_a_commit_runs_on_the_collector_a_second_one_replaces_it_and_a_rev
         assert agent.effective_config()["processors"]["batch"]["timeout"] == "200ms"
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_bad_commit_does_not_touch_the_collector(
-    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path
+    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path, transport: str
 ) -> None:
-    async with supervisor(service, tmp_path, "websocket") as agent:
+    async with supervisor(service, tmp_path, transport) as agent:
         await proven(service, agent)
         starts = agent.collector_starts()
         repo.commit_files({"agents/collector.yaml": config(1).replace("[otlp]", "[nothing]")}, "bad")
@@ -130,16 +135,17 @@ async def test_a_bad_commit_does_not_touch_the_collector(
         assert agent.collector_starts() == starts + 1
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_collector_that_fails_at_start_gets_its_last_good_configuration_back(
-    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path
+    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path, transport: str
 ) -> None:
-    async with supervisor(service, tmp_path, "websocket") as agent:
+    async with supervisor(service, tmp_path, transport) as agent:
         good = await proven(service, agent)
         # Valid for the first layer of checks, and not contained in this build of the Collector.
         repo.commit_files({"agents/collector.yaml": config(a_port(), receiver="zipkin")}, "fails at start")
         await service.published(repo.head)
         bad = wanted(service)
-        await until(lambda: bad in live(service, agent).agent.failed)  # type: ignore[attr-defined]
+        await until(lambda: bad in live(service, agent).agent.failed, POLL_SECONDS)  # type: ignore[attr-defined]
         assert await proven(service, agent, good) == good
         one = live(service, agent)
         assert (one.state, one.assignment.reason) == ("failed", "wanted-failed")  # type: ignore[attr-defined]
@@ -153,12 +159,15 @@ async def test_a_collector_that_fails_at_start_gets_its_last_good_configuration_
         await proven(service, agent, wanted(service))
 
 
-async def test_a_restart_of_the_server_sends_nothing_that_already_runs(repo: GitRepo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_restart_of_the_server_sends_nothing_that_already_runs(
+    repo: GitRepo, tmp_path: Path, transport: str
+) -> None:
     port = a_port()
     listen = {"server": {"listen": {"opamp": f"127.0.0.1:{port}"}}}
     async with a_service(repo.path, tmp_path / "data", listen) as service:
         await until(lambda: service.running.agents.published.desired.releases)
-        agent = supervisor(service, tmp_path, "websocket")
+        agent = supervisor(service, tmp_path, transport)
         await agent.start()
         try:
             await proven(service, agent)
@@ -181,14 +190,18 @@ async def test_a_restart_of_the_server_sends_nothing_that_already_runs(repo: Git
         await agent.stop()
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_restart_of_the_agent_keeps_its_configuration(
-    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path
+    service: ServiceUnderTest, repo: GitRepo, tmp_path: Path, transport: str
 ) -> None:
-    async with supervisor(service, tmp_path, "websocket") as agent:
+    async with supervisor(service, tmp_path, transport) as agent:
         first = await proven(service, agent)
         offered = service.running.overview.meters.config_updates["offered"]
         await agent.restart()
-        await until(lambda: (one := live(service, agent)) and one.connected and one.state == "applied")  # type: ignore[attr-defined]
+        await until(
+            lambda: (one := live(service, agent)) and one.connected and one.state == "applied",  # type: ignore[attr-defined]
+            POLL_SECONDS,
+        )
         assert service.running.overview.meters.config_updates["offered"] == offered
         assert live(service, agent).agent.reported.digest == first  # type: ignore[attr-defined]
         await agent.restart(keep_state=False)

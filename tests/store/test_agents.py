@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from gitsync.control.records import AgentFilter, Retention, SyncState
 from gitsync.fleet.agent import AttemptState, Reported
+from gitsync.fleet.assign import Reason
 from gitsync.ids import SourceName, TargetId
 from gitsync.labels import RankedLabels, parse_selector
 from gitsync.opamp.messages import ComponentHealth, ConfigStatus
@@ -210,6 +211,14 @@ async def test_counts_are_by_target_and_state(store: SqlStore) -> None:
         (TARGET, SyncState.APPLIED): 1,
         (None, SyncState.PENDING): 1,
     }
+
+
+async def test_an_agent_that_lost_its_target_is_counted_without_one_and_keeps_its_memory(store: SqlStore) -> None:
+    await store.save_agents([a_record(1, reason=str(Reason.NO_TARGET))], [])
+    assert await store.count_agents() == {(None, SyncState.PENDING): 1}
+    assert await store.list_agents(AgentFilter(target=TARGET)) == []
+    (row,) = await store.list_agents(AgentFilter())
+    assert row.agent.target == TARGET
 
 
 async def test_agents_that_are_silent_for_long_leave_lists_and_counts_until_they_return(store: SqlStore) -> None:

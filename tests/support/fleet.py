@@ -165,13 +165,15 @@ async def until_idle(agents: Agents) -> None:
 
 
 @asynccontextmanager
-async def a_fleet(path: Path, clock: ManualClock | None = None) -> AsyncIterator[FleetUnderTest]:
+async def a_fleet(
+    path: Path, clock: ManualClock | None = None, *, options: AgentOptions | None = None
+) -> AsyncIterator[FleetUnderTest]:
     """A fleet on a SQLite store at `path`, with its tasks running."""
     clock = clock or ManualClock()
     meters = Meters()
     async with await SqlStore.open(StoreOptions(f"sqlite:///{path}")) as store:
         journal = Journal(store, clock.now)
-        agents = Agents(AgentOptions("replica-1"), store, journal, meters, clock, FixedRandom())
+        agents = Agents(options or AgentOptions("replica-1"), store, journal, meters, clock, FixedRandom())
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(agents.run(), name="agents")
             try:

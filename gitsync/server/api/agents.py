@@ -93,7 +93,7 @@ def _fields(record: AgentRecord, why: Explanation) -> dict[str, Any]:
         "revision": why.revision,
         "config_hash": _digest(why.wanted),
         "runs": _runs(agent.reported),
-        "state": str(record.state),
+        "state": str(why.state or record.state),
         "reason": why.reason,
         "reason_text": why.text,
         "flag": agent.flag,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gitsync.control.agents import AgentOptions
 from gitsync.fleet.agent import AttemptState
 from gitsync.fleet.assign import Reason
 from gitsync.labels import Selector
-from gitsync.opamp.messages import ATTESTATION_CAPABILITY, ConfigStatus
+from gitsync.opamp.messages import ATTESTATION_CAPABILITY, Capability, ConfigStatus, ErrorType
 from gitsync.opamp.pb import opamp_pb2 as pb
-from tests.support.builders import a_hash, a_version, later
+from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version, later
 from tests.support.clock import ManualClock
-from tests.support.fleet import FleetUnderTest, TestAgent, a_fleet
+from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet
 
 TRANSPORTS = ["websocket", "http"]
 A = "receivers: {}\n"
@@ -313,7 +316,9 @@ async def test_an_agent_that_left_comes_back_on_the_socket_of_its_proxy(fleet: F
 async def test_a_silent_agent_does_not_take_its_proxy_s_socket_with_it(tmp_path: Path) -> None:
     clock = ManualClock()
     async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
-        first, second = TestAgent(fleet, number=1).connect(), TestAgent(fleet, number=2)
+        beating = int(SUPERVISOR | Capability.REPORTS_HEARTBEAT)
+        first = TestAgent(fleet, number=1, capabilities=beating).connect()
+        second = TestAgent(fleet, number=2, capabilities=beating)
         second.link = first.link
         second.say(second.client.first_message())
         await fleet.settle()
@@ -327,25 +332,21 @@ async def test_a_silent_agent_does_not_take_its_proxy_s_socket_with_it(tmp_path:
         assert not first.link.is_open
 
 
-async def test_a_broken_stored_row_keeps_no_other_agent_waiting(fleet: FleetUnderTest) -> None:
-    agents = [TestAgent(fleet, number=number).connect() for number in (1, 2, 3)]
-    await fleet.settle()
-    for one in agents:
-        fleet.agents.closed(one.link)
-    await fleet.journal.flush()
-    async with fleet.store._db.write() as connection:
-        broken = update(agent_status).where(agent_status.c.uid == a_uid(2)).values(body="{")
-        await connection.execute(broken)
-    again = Agents(AgentOptions("replica-2"), fleet.store, fleet.journal, Meters(), ManualClock(), FixedRandom())
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(again.run())
+async def test_a_broken_stored_row_keeps_no_other_agent_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    async with a_fleet(path) as fleet:
+        for number in (1, 2, 3):
+            TestAgent(fleet, number=number).connect()
+        await fleet.settle()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE agent_status SET body = '{' WHERE uid = ?", [a_uid(2)])
+    async with a_fleet(path) as fleet:
+        fleet.publish(a_version(text="a"))
+        agents = [TestAgent(fleet, number=number).connect() for number in (1, 2, 3)]
+        await fleet.settle()
         for one in agents:
-            again.opened(one.link)
-            again.receive(one.link, one.client.reconnected())
-        await until_idle(again)
-        running.cancel()
-    assert [again.get(one.uid) is not None for one in agents] == [True] * 3
-    assert all(one.backlog is None for one in map(again.get, (a_uid(1), a_uid(2), a_uid(3))) if one is not None)
+            one.beat()
+        assert [len(one.configs) for one in agents] == [1, 1, 1]
 
 
 async def test_a_server_that_is_full_says_so_to_agents_that_it_does_not_know(tmp_path: Path) -> None:
@@ -358,3 +359,22 @@ async def test_a_server_that_is_full_says_so_to_agents_that_it_does_not_know(tmp
         error = agents[2].steps[-1].error
         assert error is not None
         assert error.type is ErrorType.UNAVAILABLE
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_agent_that_is_away_is_not_shown_as_having_what_came_since(
+    fleet: FleetUnderTest, transport: str
+) -> None:
+    good, newer = "receivers: {otlp: {}}\n", "receivers: {other: {}}\n"
+    fleet.publish(a_version(text=good), texts=[good])
+    agent = TestAgent(fleet, transport=transport).connect()
+    await fleet.settle()
+    agent.beat()
+    agent.apply()
+    await fleet.settle()
+    agent.say(agent.client.disconnect())
+    fleet.agents.closed(agent.link)
+    assert {key[1] for key in fleet.agents.counts()} == {"applied"}
+    fleet.publish(a_version(text=newer), texts=[newer])
+    await fleet.settle()
+    assert {key[1] for key in fleet.agents.counts()} == {"pending"}

@@ -407,3 +407,25 @@ async def test_a_leader_that_was_replaced_while_it_compiled_publishes_nothing_an
     under_test.compiler.gate.set()
     await until(lambda: "the leader's lease" in caplog.text)
     assert (await under_test.head(), under_test.leadership.lease) == (before, None)
+
+
+async def test_who_waits_on_a_server_that_leads_no_more_is_told_so(store: SqlStore) -> None:
+    await lead(store, "another")
+    made = SyncUnderTest(store, follow_interval=timedelta(milliseconds=10))
+    running = asyncio.get_running_loop().create_task(made.sync.run())
+    with pytest.raises(Unavailable) as refused:
+        await made.pass_()
+    running.cancel()
+    await asyncio.wait([running])
+    assert refused.value.code == "leader.none"
+
+
+async def test_an_error_that_nobody_foresaw_fails_the_pass_and_not_the_service(
+    under_test: SyncUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    under_test.repository.trees.clear()  # there is no newest commit to be found in it: an IndexError
+    assert await under_test.pass_() == "error"
+    assert "IndexError" in caplog.text
+    assert "internal error" in under_test.sync.record.error
+    under_test.repository.push(a_tree(4318))
+    assert await under_test.pass_() == "published"
