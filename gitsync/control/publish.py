@@ -146,7 +146,11 @@ class Publisher:
             created_at=self._clock.now(),
             restores=stored.pointer.revision,
         )
-        publication = replace(publication, statements=await self._sign(publication, states, versions, payloads, kept))
+        publication = replace(
+            publication,
+            statements=await self._sign(publication, states, versions, payloads, kept),
+            audit=(replace(self._audit(publication, stored, "system"), action="resign"),),
+        )
         return await self._write(publication)
 
     def _decide(

@@ -222,6 +222,8 @@ async def test_signing_again_changes_revision_and_times_and_nothing_else(store: 
     assert (after.states, after.versions, after.payloads) == (before.states, before.versions, before.payloads)
     assert after.pointer.head == before.pointer.head
     assert after.pointer.revision > before.pointer.revision
+    audit = (await store.list_audit(1))[0][1]
+    assert (audit.action, audit.actor, audit.outcome) == ("resign", "system", "success")
 
     def subjects(stored: object) -> list[tuple[str, str, str]]:
         return [(s.path, s.version.hex(), show_digest(s.config_hash)) for s in stored.statements]  # type: ignore[attr-defined]
