@@ -121,7 +121,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         store = await stack.enter_async_context(
             await SqlStore.open(_store_options(settings, directory, replica), must_answer=False)
         )
-        journal = await stack.enter_async_context(Journal(store, clock.now).running())
+        journal = await stack.enter_async_context(Journal(store, clock.now, failed=meters.count_store_error).running())
         agents = Agents(_agent_options(settings, replica), store, journal, meters, clock, random)
         feed = Feed(store, LocalCache(directory / "cache.json"), clock, agents.set_published)
         leadership = Leadership(store, replica)

@@ -76,3 +76,7 @@ class Meters:
     heartbeat_timeouts: int = 0
     store_errors: int = 0
     releases: Counter[str] = field(default_factory=Counter)
+
+    def count_store_error(self) -> None:
+        """A batch of status writes failed."""
+        self.store_errors += 1

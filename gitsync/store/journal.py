@@ -77,14 +77,22 @@ class Journal:
         dropped: values that were given up, because too much waited or the database refused them.
     """
 
-    def __init__(self, store: AgentStore, now: Callable[[], datetime], limits: JournalLimits | None = None) -> None:
+    def __init__(
+        self,
+        store: AgentStore,
+        now: Callable[[], datetime],
+        limits: JournalLimits | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         """A journal with nothing in it.
 
         Args:
             store: where to.
             now: the clock.
             limits: the defaults when left out.
+            failed: called whenever a batch could not be written; it is tried again.
         """
+        self._failed = failed
         self._store = store
         self._now = now
         self._limits = limits or JournalLimits()
@@ -226,6 +234,7 @@ class Journal:
         try:
             await self.flush()
         except Unavailable as error:
+            self._failed()
             if not self._away:
                 logger.warning("agent states are not stored for now, the newest of each is kept: %s", error)
             self._away = True

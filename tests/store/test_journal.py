@@ -293,3 +293,32 @@ async def _unavailable(call: Awaitable[None]) -> bool:
 
 async def _count(store: SqlStore) -> int:
     return sum((await store.count_agents()).values())
+
+
+async def test_every_batch_that_could_not_be_written_is_counted() -> None:
+    class Away:
+        async def load_agents(self, uids: object) -> dict[object, object]:
+            return {}
+
+        async def save_agents(self, records: object, attempts: object) -> None:
+            raise Unavailable("the store is away")
+
+        async def keep_blob(self, digest: bytes, kind: str, body: bytes, at: object) -> None:
+            raise Unavailable("the store is away")
+
+    failures: list[int] = []
+    two = asyncio.Event()
+
+    def failed() -> None:
+        failures.append(1)
+        if len(failures) == 2:
+            two.set()
+
+    limits = JournalLimits(interval_seconds=0.01, longest_pause_seconds=0.01)
+    journal = Journal(Away(), lambda: NOW, limits, failed)  # type: ignore[arg-type]
+    journal.note_blob(b"d" * 32, "effective", b"body")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(journal.run(), name="journal")
+        async with asyncio.timeout(10):
+            await two.wait()
+        running.cancel()
