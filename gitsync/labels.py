@@ -10,10 +10,7 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Rank(enum.IntEnum):

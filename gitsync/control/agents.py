@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from gitsync.bundle.version import Payload
 from gitsync.control.complaints import Complaints
-from gitsync.control.connected import ConnectedAgent, components_body, record_of, shared_offer, stop_entry
+from gitsync.control.connected import ConnectedAgent, components_body, last_seen_at, record_of, shared_offer, stop_entry
 from gitsync.control.errands import Errands
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentJournal, AgentLink, Clock, Random, Store
@@ -128,7 +128,7 @@ class Agents:
 
     def last_seen(self, one: ConnectedAgent) -> datetime:
         """When the agent last said anything."""
-        return self._clock.now() - timedelta(seconds=max(self._clock.monotonic() - one.last_seen, 0.0))
+        return last_seen_at(one, self._clock)
 
     def connected_count(self) -> int:
         """Agents that are connected to this process now."""

@@ -50,19 +50,23 @@ class ConnectedAgent:
     effective: Mapping[str, messages.EffectiveObject] | None = None
 
 
+def last_seen_at(one: ConnectedAgent, clock: Clock) -> datetime:
+    """When the agent last said anything."""
+    return clock.now() - timedelta(seconds=max(clock.monotonic() - one.last_seen, 0.0))
+
+
 def record_of(one: ConnectedAgent, replica_id: str, clock: Clock) -> AgentRecord:
     """The agent as it is stored and listed."""
     agent = one.agent
     attempt = agent.current
     assignment = one.assignment
-    silent_for = max(clock.monotonic() - one.last_seen, 0.0)
     return AgentRecord(
         agent=agent,
         replica_id=replica_id,
         conn_epoch=one.conn_epoch,
         connected=one.connected,
         connected_at=one.connected_at,
-        last_seen_at=clock.now() - timedelta(seconds=silent_for),
+        last_seen_at=last_seen_at(one, clock),
         transport=one.transport,
         remote_addr=one.remote_addr,
         state=one.state,

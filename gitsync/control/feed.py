@@ -20,7 +20,7 @@ log = logging.getLogger("gitsync.feed")
 
 
 class Feed:
-    """Follows the pointers of all sources (the port `DesiredFeed`)."""
+    """Follows the pointers of all sources and delivers what they name."""
 
     def __init__(
         self,

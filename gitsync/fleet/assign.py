@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from gitsync.bundle.version import COLLECTOR, EMPTY_SLOT, TargetVersion
+from gitsync.bundle.version import EMPTY_SLOT, TargetVersion
 from gitsync.fleet.agent import STOP, Agent, AttemptState
 from gitsync.fleet.desired import Desired, agent_type
 from gitsync.fleet.observe import MAX_TRIES
@@ -153,6 +153,3 @@ def type_of(agent: Agent, version: TargetVersion) -> str:
     """The agent's type as the version's rules see it; "unknown" when no rule knows it."""
     kind = agent_type(agent.labels.effective(), version.rules, has_components=agent.components is not None)
     return kind or "unknown"
-
-
-__all__ = ["COLLECTOR", "Assignment", "Kind", "Reason", "assign", "type_of"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitsync.ids import BlobId, CommitId, SourceName, TargetId, VersionDigest
-from gitsync.rollout.cohort import BUCKETS, Cohort
+from gitsync.rollout.cohort import Cohort
 from gitsync.rollout.plan import Plan
 
 COMPLETED_KEPT = 50
@@ -155,7 +155,3 @@ class Transition:
     after: VersionDigest | None
     reason: str
     at: datetime
-
-
-OPEN_TO_ALL = Cohort(stage=1, cursor=BUCKETS)
-"""The cohort after the last stage of a plan with one stage."""
