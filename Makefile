@@ -43,7 +43,8 @@ fmt: $(STAMP) ## format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure, and write bench/RESULTS.md
+bench: $(STAMP) ## measure beside opamp-go, and write bench/RESULTS.md (25 minutes; needs Go)
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; uv pip install -q --python $(BIN)/python --require-hashes -r requirements/bench.txt
 	$(BIN)/python -m bench
 
 lock: ## renew requirements/*.txt from pyproject.toml
@@ -51,8 +52,11 @@ lock: ## renew requirements/*.txt from pyproject.toml
 	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header -c requirements/dev.txt \
 	  --group pyproject.toml:build -o requirements/build.txt
+	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+	  --group pyproject.toml:bench -o requirements/bench.txt
 	echo "opentelemetry-opamp-client==0.5b0" | uv pip compile -q --upgrade --universal --generate-hashes --no-header \
 	  --python-version 3.11 - -o requirements/interop.txt
+	cd tests/interop/agents/node && npm update --package-lock-only
 
 proto: $(STAMP) ## generate gitsync/opamp/pb from proto/
 	$(BIN)/python proto/generate.py

@@ -1,99 +1,139 @@
-"""`python -m bench`: measures the story of a commit, and writes bench/RESULTS.md."""
+"""`python -m bench`: measures gitsync next to opamp-go, and writes bench/RESULTS.md."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
 import platform
-import statistics
-import subprocess
+import signal
+import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime as moment
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from bench.collector import collector_story
+from bench import report
+from bench.profiling import profile_lines
+from bench.programs import CACHE, HERE, Talking, build
+from bench.sides import Plan, run_side
+from bench.story import measure_story, story_lines
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-LAB_RUNS = 3
-AGENTS = 1_000
-
-
-def lab_story(agents: int) -> dict[str, object]:
-    """One run of the lab, with a server of its own."""
-    command = [sys.executable, "-m", "gitsync", "lab", "--agents", str(agents), "--once", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
-
-
-def median_and_range(values: Sequence[float]) -> str:
-    """`median [least-most]`, in seconds."""
-    return f"{statistics.median(values):.2f} [{min(values):.2f}-{max(values):.2f}]"
+PARTS = ("plain", "tls", "growth", "story")
+PLANS = {
+    "plain": Plan(steps=(10_000,)),
+    "tls": Plan(steps=(4_000,), beats_per_second=1000, tls=True),
+    "growth": Plan(steps=(1_000, 4_000, 10_000, 19_000), sizes_kib=(16,), pushes=2, beat_seconds=4, storms=0),
+}
+CYCLES = {"plain": 3, "tls": 2, "growth": 1}
+PACKAGES = ("gitsync-opamp", "protobuf", "sqlalchemy", "uvloop", "websockets")
 
 
-def lab_table(runs: Sequence[dict[str, object]]) -> list[str]:
-    """Rows of the lab's steps over all runs."""
-    lines = ["| step | commit to published, s | release to all APPLIED, s | per agent P50, s | per agent P99, s |"]
-    lines.append("|---|---|---|---|---|")
-    for number, name in enumerate(("first", "change", "revert")):
-        steps = [run["steps"][number] for run in runs]  # type: ignore[index]
-        cells = [
-            median_and_range([step[key] for step in steps])
-            for key in ("commitToPublishedSeconds", "releaseToAllAppliedSeconds", "p50Seconds", "p99Seconds")
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
+def plan_of(name: str, arguments: argparse.Namespace) -> tuple[Plan, int]:
+    """What to do, and how often."""
+    plan, cycles = PLANS[name], CYCLES[name]
+    if arguments.quick:
+        plan, cycles = replace(plan, sizes_kib=(16,), pushes=2, beat_seconds=2), 1
+        if name == "growth":
+            plan = replace(plan, steps=(1_000, 5_000, 10_000))
+        elif arguments.agents is None:
+            plan = replace(plan, steps=(1_000,))
+    if arguments.agents is not None:
+        steps = tuple(one for one in plan.steps if one < arguments.agents) if name == "growth" else ()
+        plan = replace(plan, steps=(*steps, arguments.agents))
+    return plan, arguments.cycles or cycles
 
 
-def versions(run: dict[str, object]) -> str:
-    """The programs that were measured."""
-    found = run["versions"]
-    assert isinstance(found, dict)
-    return ", ".join(f"{name} {version}" for name, version in found.items() if name != "python")
+def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Both servers in turns."""
+    plan, cycles = plan_of(name, arguments)
+    began, before = time.monotonic(), os.getloadavg()[0]
+    at = moment.now(UTC)  # noqa: TID251 - results say when they were measured
+    sides = []
+    for cycle in range(cycles):
+        for server in (report.PEER, report.OURS):
+            print(f"{name}: turn {cycle + 1} of {cycles}, {server}, {max(plan.steps):,} agents", flush=True)
+            sides.append(run_side(server, plan))
+    part: dict[str, Any] = {
+        "agents": list(plan.steps),
+        "sizes_kib": list(plan.sizes_kib),
+        "cycles": cycles,
+        "sides": sides,
+        "began": at.strftime("%Y-%m-%d %H:%M UTC"),
+        "load": [before, os.getloadavg()[0]],
+        "command": f"python -m bench --only {name} --cycles {cycles}",
+    }
+    if name == "plain" and not arguments.quick:
+        part["profile"] = profile_lines(plan)
+    part["seconds"] = time.monotonic() - began
+    return part
 
 
-async def main() -> None:
-    """Measures and writes."""
-    began = time.monotonic()
-    print(f"lab: {LAB_RUNS} runs of {AGENTS} agents", flush=True)
-    runs = [lab_story(AGENTS) for _ in range(LAB_RUNS)]
-    print("collector: commits to a real Collector under the OpAMP supervisor", flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        pushes = await collector_story(Path(directory))
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    text = [
-        "# Results",
-        "",
-        "Written by `make bench`. Seconds, as median [least-most] over all runs; the machine is shared and noisy.",
-        "",
-        f"- machine: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {load} at the end",
-        f"- versions: Python {platform.python_version()}, " + versions(runs[0]),
-        f"- the whole took {time.monotonic() - began:.0f} s",
-        "",
-        "## The story of a commit, simulated agents",
-        f"`gitsync lab --agents {AGENTS} --once -o json`, {LAB_RUNS} runs: server and agents on this machine,",
-        "80 % on WebSocket, 20 % by HTTP polling each second (which bounds their part below). `first` has the start of",
-        "the server and the connecting of all agents in it.",
-        "",
-        *lab_table(runs),
-        "",
-        "Wanted: 1,000 agents all APPLIED within 2 s of the release on 2 cores.",
-        "",
-        "## The story of a commit, a real Collector",
-        "Collector and supervisor v0.158.0 on WebSocket. From the webhook's delivery, with the commit already pushed:",
-        "",
-        "| until | s |",
-        "|---|---|",
-        *(f"| {name} | {median_and_range(values)} |" for name, values in pushes.items()),
-        "",
-        "Wanted: healthy within 2 s of the webhook. APPLIED comes when the supervisor's own `config_apply_timeout` has",
-        "run out (1 s here, 5 s by default).",
-        "",
+def machine_lines() -> list[str]:
+    """What it was measured on and with."""
+    peer = Talking([str(build("peer"))])
+    found = peer.read()
+    peer.stop()
+    packages = ", ".join(f"{one} {version(one)}" for one in PACKAGES)
+    kind = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return [
+        f"- machine: {os.cpu_count()} cores, {kind}, shared and noisy",
+        f"- gitsync: Python {platform.python_version()}, {ssl.OPENSSL_VERSION}, {packages}",
+        f"- opamp-go {found['opamp_go']}, {found['go']}",
+        f"- limits: {_descriptors():,} open files for each process",
     ]
-    RESULTS.write_text("\n".join(text))
-    print(f"wrote {RESULTS.name}")
 
 
-asyncio.run(main())
+def _descriptors() -> int:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def show(name: str, part: dict[str, Any]) -> Sequence[str]:
+    """A part for the terminal."""
+    if name == "growth":
+        return report.growth_lines(part)
+    if name == "story":
+        return story_lines(part)
+    return [*report.comparison_lines(part, tls=name == "tls"), "", *report.whole_lines(part)]
+
+
+def main() -> None:
+    """Measures and writes."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="renew one part of the results")
+    parser.add_argument("--quick", action="store_true", help="few repetitions; shown, and not written")
+    parser.add_argument("--agents", type=int, help="another number of agents")
+    parser.add_argument("--cycles", type=int, help="another number of turns")
+    arguments = parser.parse_args()
+    kept = CACHE / "parts.json"
+    parts: dict[str, Any] = json.loads(kept.read_text()) if arguments.only and kept.exists() else {}
+    for name in PARTS:
+        if arguments.only in (None, name):
+            if arguments.quick and name == "story" and not arguments.only:
+                continue
+            parts[name] = asyncio.run(measure_story()) if name == "story" else measure(name, arguments)
+            print("\n".join(show(name, parts[name])), flush=True)
+            if not arguments.quick and not arguments.agents:
+                write({one: parts[one] for one in PARTS if one in parts}, kept)
+
+
+def write(parts: dict[str, Any], kept: Path) -> None:
+    """Keeps what was measured so far, and writes the page and the plots from it."""
+    kept.write_text(json.dumps(parts))
+    if "growth" in parts:
+        report.write_plots(parts["growth"], HERE / "plots")
+    (HERE / "RESULTS.md").write_text(report.results(parts, machine_lines()))
+    print("wrote bench/RESULTS.md", flush=True)
+
+
+if __name__ == "__main__":
+    main()

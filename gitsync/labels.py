@@ -10,6 +10,7 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 
@@ -245,27 +246,39 @@ def witness(*selectors: Selector) -> dict[str, str] | None:
     return labels
 
 
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+
+def _no_labels() -> Mapping[str, str]:
+    """One object for all agents: most have labels of one rank only."""
+    return _NO_LABELS
+
+
 @dataclass(frozen=True, slots=True)
 class RankedLabels:
     """The labels of one agent, by where they come from."""
 
-    reported: Mapping[str, str] = field(default_factory=dict)
-    operator: Mapping[str, str] = field(default_factory=dict)
-    token: Mapping[str, str] = field(default_factory=dict)
-    certificate: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, str] = field(default_factory=_no_labels)
+    operator: Mapping[str, str] = field(default_factory=_no_labels)
+    token: Mapping[str, str] = field(default_factory=_no_labels)
+    certificate: Mapping[str, str] = field(default_factory=_no_labels)
+    seen: tuple[Any, ...] | None = field(default=None, init=False, compare=False, repr=False)
+    """What somebody worked out from these labels, for the next time; no part of the value."""
+
+    def remember(self, seen: tuple[Any, ...]) -> None:
+        """Sets `seen`."""
+        object.__setattr__(self, "seen", seen)
 
     def of_rank(self, rank: Rank) -> Mapping[str, str]:
         """The labels that come from one place."""
         return (self.reported, self.operator, self.token, self.certificate)[rank]
 
-    def effective(self, *, trusted_only: bool = False) -> dict[str, str]:
+    def effective(self, *, trusted_only: bool = False) -> Mapping[str, str]:
         """One value per key, the highest rank wins; `trusted_only` ignores what is merely reported."""
-        first = Rank.OPERATOR if trusted_only else Rank.REPORTED
-        labels: dict[str, str] = {}
-        for rank in Rank:
-            if rank >= first:
-                labels.update(self.of_rank(rank))
-        return labels
+        if not (self.operator or self.token or self.certificate):
+            return _NO_LABELS if trusted_only else self.reported
+        reported = _NO_LABELS if trusted_only else self.reported
+        return {**reported, **self.operator, **self.token, **self.certificate}
 
 
 def resolve(labels: Mapping[str, str], aliases: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:

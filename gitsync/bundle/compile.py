@@ -317,6 +317,7 @@ class _Compilation:
             slots=slots,
             inputs=self._inputs(target, rules),
             plan=Plan(),
+            connection=target.connection,
         )
 
     def _rules(self, target: SelectedTarget) -> MatchRules:

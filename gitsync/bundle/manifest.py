@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitsync.bundle.catalog import ADDON_SCHEMA, REPOSITORY_SCHEMA, TARGET_SCHEMA, Catalog
+from gitsync.bundle.connection import read_connection
 from gitsync.bundle.schema import Schema
 from gitsync.bundle.version import TypeRule
 from gitsync.collector import document
@@ -35,7 +36,6 @@ _NOT_YET = {
     "windows": ("GS0907", '"windows" is'),
     "policies": ("GS0908", '"policies" is'),
     "packages": ("GS0909", '"packages" is'),
-    "connection": ("GS0910", '"connection" is'),
     "suspend": ("GS0911", '"suspend" is'),
 }
 """Documented keys that are not built yet: code, and the beginning of the message."""
@@ -93,6 +93,7 @@ class Target:
     Attributes:
         at: the beginning of the file.
         selector: None when there is no such key.
+        connection: in its stored form (`bundle.connection`); None when there is no such key.
         places: where each key that was given stands.
     """
 
@@ -107,6 +108,7 @@ class Target:
     objects: tuple[ObjectEntry, ...] = ()
     agent_type: str | None = None
     collector: CollectorBuild | None = None
+    connection: Mapping[str, Any] | None = None
     places: Mapping[str, Origin] = field(default_factory=dict)
 
     def place(self, key: str) -> Origin:
@@ -156,6 +158,7 @@ class Manifests:
             objects=_objects(node.get("objects"), findings),
             agent_type=_value(node, "agentType", None),
             collector=_build(node.get("collector")),
+            connection=read_connection(node.get("connection"), findings),
             places={entry.key: entry.key_origin for entry in node.entries},
         )
         return (None if findings.errors else target), findings.done()

@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gitsync.bundle.disjoint import Aliases, as_yaml, candidate_pairs, common_labels, separation, show_labels
 from gitsync.bundle.files import YAML_SUFFIXES, Files, beginning
@@ -23,6 +24,7 @@ from gitsync.collector.document import Origin
 from gitsync.collector.findings import Findings, quoted
 from gitsync.labels import Requirement, Selector, equals
 
+Json = Mapping[str, Any]
 DEFAULT_PRIORITY = -(2**31)
 """Of the default target and all below it: it takes what no other target matches."""
 _LABEL_NAME = re.compile(r"([^\s=]+)=(\S+)")
@@ -67,6 +69,7 @@ class SelectedTarget:
     Attributes:
         selector: own and all ancestors'; None for the default target.
         priority: of the root target.
+        connection: the nearest one; None when no target says anything, or when nothing is to be offered.
     """
 
     directory: TargetDirectory
@@ -75,6 +78,7 @@ class SelectedTarget:
     trusted_only: bool
     priority: int
     agent_type: str
+    connection: Json | None = None
     heads: dict[str, list[SelectedTarget]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -235,8 +239,9 @@ def _select(directory: TargetDirectory, parent: SelectedTarget | None) -> Select
     if parent is None:
         selector = None if manifest.default else own
         priority = DEFAULT_PRIORITY if manifest.default else manifest.priority or 0
+        agent_type = manifest.agent_type or COLLECTOR
         return SelectedTarget(
-            directory, None, selector, manifest.trusted_only, priority, manifest.agent_type or COLLECTOR
+            directory, None, selector, manifest.trusted_only, priority, agent_type, manifest.connection or None
         )
     return SelectedTarget(
         directory,
@@ -245,6 +250,7 @@ def _select(directory: TargetDirectory, parent: SelectedTarget | None) -> Select
         manifest.trusted_only or parent.trusted_only,
         parent.priority,
         manifest.agent_type or parent.agent_type,
+        parent.connection if manifest.connection is None else manifest.connection or None,
     )
 
 

@@ -169,6 +169,7 @@ class TargetVersion:
         priority: of the root target of its subtree; higher wins.
         slots: each slot's payload.
         inputs: path to blob of every file that went into this version.
+        connection: what its agents are offered to connect to (form: `bundle.connection`); None: nothing.
     """
 
     source: SourceName

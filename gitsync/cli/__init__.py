@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gitsync.cli import describe, get, history, keys, lab, serve, sync, validate, verify, version
+from gitsync.cli import describe, get, history, keys, lab, restart, serve, sync, validate, verify, version
 from gitsync.cli.failure import ExitCode, report
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(get.app, name="get")
 app.add_typer(describe.app, name="describe")
 app.add_typer(describe.explain_app, name="explain")
 app.command("sync")(sync.sync)
+app.add_typer(restart.app, name="restart")
 app.command("history")(history.history)
 app.command("validate")(validate.validate)
 app.command("verify")(verify.verify)

@@ -15,7 +15,7 @@ import httpx
 
 from gitsync.cli.failure import TimedOutError
 from gitsync.cli.token import find_token
-from gitsync.errors import GitsyncError, SettingsError, Unavailable
+from gitsync.errors import Conflict, GitsyncError, SettingsError, Unavailable
 
 PREFIX = "/api/v1"
 TIMEOUT = timedelta(seconds=30)
@@ -124,7 +124,8 @@ class Client:
         hint = str(body.get("hint", ""))
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             hint = "set GITSYNC_TOKEN or GITSYNC_TOKEN_FILE, or give --data-dir with the server's admin.token"
-        raise GitsyncError(str(body.get("detail", "")) or answer.reason_phrase, code=str(body["code"]), hint=hint)
+        family = Conflict if answer.status_code == httpx.codes.CONFLICT else GitsyncError
+        raise family(str(body.get("detail", "")) or answer.reason_phrase, code=str(body["code"]), hint=hint)
 
 
 def path_of(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gitsync.cli.get import target_name
+from gitsync.cli.get import connection_line, health_word, target_name
 from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server, Source
 from gitsync.cli.table import (
     Row,
@@ -54,7 +54,10 @@ def agent(
             typer.echo(f"  {clean(key)}={clean(value)}" + ("" if rank == "reported" else f"  ({rank})"))
     if document["health"] is not None:
         show_section("Health")
-        _show_health("agent", document["health"], "  ")
+        _show_health(document["health"])
+    if document["packages"] is not None and document["packages"]["items"]:
+        show_section("Packages")
+        _show_packages(document["packages"]["items"])
     show_section("Attempts")
     _show_attempts(document["attempts"])
 
@@ -209,19 +212,51 @@ def _agent_facts(one: Row) -> Mapping[str, object]:
         "Revision": one["revision"],
         "State": one["state"],
         "Reason": one["reason"],
-        "Healthy": one["healthy"],
+        "Health": _health_line(one),
         "Error": one["error"],
-        "Flag": one["flag"],
+        "Flag": ", ".join(text for text in (one["flag"], "duplicate-uid" if one["duplicate"] else None) if text),
+        "Same UID used by": one["duplicate"],
         "Connected": online,
         "Last seen": moment(one["lastSeenAt"]),
         "Wanted": one["configHash"],
         "Runs": one["runs"],
+        "Config status": one["configStatus"]["status"],
+        "Last applied": moment(one["configStatus"]["lastApplied"]),
         "Last good": one["lastGood"],
         "Failed here": ", ".join(one["failed"]),
         "Contains what was sent": one["containsWhatWasSent"],
         "Version": one["serviceVersion"],
+        "Packages": _packages_line(one["packages"]),
         "Capabilities": ", ".join(one["capabilities"]),
+        "Components": _build_line(one["build"]),
+        "Restart": _restart_line(one["restart"]),
     }
+
+
+def _health_line(one: Row) -> str | None:
+    word, reason = health_word(one), (one["health"] or {}).get("reason")
+    return f"{word} ({reason})" if reason else word
+
+
+def _build_line(build: Any) -> str | None:
+    if build is None:
+        return None
+    counts = ", ".join(f"{number} {name}" for name, number in build["counts"].items())
+    return counts + (f" ({', '.join(build['versions'])})" if build["versions"] else "")
+
+
+def _restart_line(restart: Any) -> str | None:
+    if restart is None:
+        return None
+    sign = f" ({restart['sign']})" if restart["sign"] else ""
+    return f"{restart['state']}{sign}, {moment(restart['changedAt'])}"
+
+
+def _packages_line(packages: Any) -> str | None:
+    if packages is None:
+        return None
+    more = "" if packages["offered"] else "; gitsync does not offer packages yet"
+    return f"{len(packages['items'])} reported{more}"
 
 
 def _target_facts(one: Row) -> Mapping[str, object]:
@@ -237,16 +272,34 @@ def _target_facts(one: Row) -> Mapping[str, object]:
         "Phase": one["phase"],
         "Suspended": one["suspended"],
         "Config": one["configHash"],
+        "Connection": connection_line(one),
         "Agents": counts,
     }
 
 
-def _show_health(name: str, health: Row, indent: str) -> None:
+def _show_health(health: Row) -> None:
+    """The agent's tree, then its numbers, then its newest errors; what it does not report is left out."""
+    _show_component("agent", {**health, "status": health["reportedStatus"]}, "  ")
+    for name, number in health["metrics"].items():
+        typer.echo(f"  {name}={number:.10g}")
+    for one in health["recentErrors"]:
+        at = f"{moment(one['timestamp'])}  " if one["timestamp"] else ""
+        typer.echo(f"  error: {at}{clean(one['message'])} ({count_of(one['count'], 'time')})")
+
+
+def _show_packages(packages: Sequence[Row]) -> None:
+    rows = [
+        [f"  {clean(one['name'])}", cell(one["version"]), cell(one["status"]), cell(one["error"])] for one in packages
+    ]
+    show_rows(["  PACKAGE", "VERSION", "STATUS", "ERROR"], rows)
+
+
+def _show_component(name: str, health: Row, indent: str) -> None:
     state = "healthy" if health["healthy"] else "unhealthy"
     details = [text for text in (health["status"], health["lastError"]) if text]
     typer.echo(f"{indent}{clean(name)}: {state}" + (f" ({clean(', '.join(details))})" if details else ""))
     for child, one in health["components"].items():
-        _show_health(child, one, indent + "  ")
+        _show_component(child, one, indent + "  ")
 
 
 def _show_attempts(attempts: list[Json]) -> None:

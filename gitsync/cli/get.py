@@ -33,9 +33,23 @@ def target_name(row: Row) -> str | None:
     return str(row["target"]) if row["source"] == "default" else f"{row['source']}:{row['target']}"
 
 
+def health_word(row: Row) -> str | None:
+    """Healthy, Degraded or Unhealthy; None for an agent that does not report health."""
+    return None if row["health"] is None else str(row["health"]["status"])
+
+
+def connection_line(row: Row) -> str | None:
+    """How far a target's connection settings are; None when it has none."""
+    found = row["connection"]
+    if found is None:
+        return None
+    counts = ", ".join(f"{found[name]} {name}" for name in ("done", "waiting", "held", "bad") if found[name])
+    return "; ".join(text for text in (found["problem"], counts) if text) or "offered"
+
+
 def _reason(row: Row) -> str:
     """Nothing when all is well; the reason column is for what is not."""
-    if row["reason"] == "up-to-date" and row["healthy"] is not False:
+    if row["reason"] == "up-to-date" and health_word(row) in (None, "Healthy"):
         return ""
     text, error = str(row["reasonText"]), str(row["error"])
     return f"{text}: {error}" if error and error not in text else text
@@ -61,7 +75,7 @@ AGENTS = (
     Column("COMMIT", lambda row: short(row["commit"])),
     Column("REVISION", lambda row: row["revision"]),
     Column("STATE", lambda row: row["state"]),
-    Column("HEALTHY", lambda row: row["healthy"]),
+    Column("HEALTH", health_word),
     Column("CONNECTED", lambda row: row["connected"]),
     Column("CONFIG", lambda row: short_digest(row["configHash"]), wide=True),
     Column("RUNS", lambda row: short_digest(row["runs"]), wide=True),
@@ -84,6 +98,7 @@ TARGETS = (
     Column("TYPE", lambda row: row["agentType"], wide=True),
     Column("PRIORITY", lambda row: row["priority"], wide=True),
     Column("CONFIG", lambda row: short_digest(row["configHash"]), wide=True),
+    Column("CONNECTION", connection_line, wide=True),
     Column("SELECTOR", lambda row: row["selector"]),
 )
 COMMITS = (

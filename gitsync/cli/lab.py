@@ -43,7 +43,12 @@ def lab(
     agents: Annotated[int, typer.Option("--agents", "-n", min=0, max=100_000, help="Simulated agents.")] = 20,
     http_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of them that polls by plain HTTP.")] = 0.2,
     faults: Annotated[
-        str, typer.Option(metavar="KIND=N,…", help="Agents with a fault: slow, fails, silent, flaps, read-only.")
+        str,
+        typer.Option(
+            metavar="KIND=N,…",
+            help="Agents with a fault: slow, fails, silent, flaps, read-only, degraded; or with a quirk of real"
+            " clients: repeats-numbers, skips-numbers, no-goodbye, double-goodbye, keeps-uid, no-header, reconnects.",
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(help="The same seed makes the same agents.")] = 1,
     once: Annotated[

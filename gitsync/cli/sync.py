@@ -38,10 +38,10 @@ def sync(
     """
     from gitsync.cli.client import Client, path_of
 
-    patience = _patience(timeout)
+    limit = patience(timeout)
     with Client(server, data_dir) as client:
         name = source or _only_source(client)
-        result = client.post(f"/sources/{path_of(name)}/sync", timeout=patience, wait=str(wait).lower())
+        result = client.post(f"/sources/{path_of(name)}/sync", timeout=limit, wait=str(wait).lower())
         if output in (Format.JSON, Format.YAML):
             show_document(result, output)
         else:
@@ -51,7 +51,12 @@ def sync(
     raise typer.Exit(_EXIT.get(result["outcome"], ExitCode.FAILED))
 
 
-def _patience(text: str) -> timedelta:
+def patience(text: str) -> timedelta:
+    """The value of `--timeout`.
+
+    Raises:
+        SettingsError: it is no duration, or none at all.
+    """
     from gitsync.errors import SettingsError
     from gitsync.settings import parse_duration
 

@@ -30,6 +30,7 @@ class ConnectedAgent:
         last_seen: monotonic seconds.
         noted_at: when its record was last handed to the journal, monotonic seconds.
         effective: what it said it runs, until that was judged; None afterwards.
+        sequences: how many of its session's sequences are accounted for (`control.connections`).
     """
 
     agent: Agent
@@ -48,6 +49,7 @@ class ConnectedAgent:
     decided: int = -1
     state: SyncState = SyncState.PENDING
     effective: Mapping[str, messages.EffectiveObject] | None = None
+    sequences: int = 0
 
 
 def last_seen_at(one: ConnectedAgent, clock: Clock) -> datetime:

@@ -29,6 +29,7 @@ log = logging.getLogger("gitsync.agents")
 AUDIT_LIMIT = 1_000
 VERDICT_LIMIT = 50_000
 ROWS_AT_ONCE = 1_000
+OPENED_AT_ONCE = 200
 STORE_SECONDS = 30.0
 
 
@@ -44,6 +45,9 @@ class Fleet(Protocol):
 
     def recall(self, one: ConnectedAgent, row: AgentRecord | None) -> None:
         """Its stored row has come (None: there is none)."""
+
+    def looked_up(self, components_hash: bytes, *, found: bool) -> None:
+        """Whether the components of a build are stored is known."""
 
     def take_payload(self, payload: Payload) -> None:
         """A payload that is not in use any more has come; it can be offered until the next publication."""
@@ -69,8 +73,10 @@ class Errands:
         self._to_load: dict[AgentUid, None] = {}
         self._to_fetch: dict[ConfigHash, set[AgentUid]] = {}
         self._to_judge: dict[AgentUid, None] = {}
-        self._to_open: dict[AgentUid, None] = {}
+        self._to_open: dict[AgentUid, float] = {}
         self._to_audit: list[AuditEntry] = []
+        self._to_look_up: dict[bytes, bytes] = {}
+        self._to_ask: dict[AgentUid, None] = {}
         self._verdicts: dict[tuple[ConfigHash, bytes], bool] = {}
         self._work = asyncio.Event()
         self._busy = False
@@ -79,7 +85,8 @@ class Errands:
     @property
     def idle(self) -> bool:
         """Whether no row, payload or verdict is owed to anybody."""
-        return not (self._to_load or self._to_fetch or self._to_judge or self._work.is_set() or self._busy)
+        queues = (self._to_load, self._to_fetch, self._to_judge, self._to_look_up, self._to_ask)
+        return not (any(queues) or self._work.is_set() or self._busy)
 
     # ── What is asked for ───────────────────────────────────────────────────────────────────────────────────
 
@@ -106,10 +113,22 @@ class Errands:
             self._to_judge[agent.uid] = None
             self._work.set()
 
-    def open_later(self, uid: AgentUid) -> None:
-        """Offers to the agent open by themselves at its session's deadline."""
-        self._to_open[uid] = None
+    def look_up(self, components_hash: bytes, key: bytes) -> None:
+        """Whether the components of a build are stored, under this key, must be known."""
+        self._to_look_up[components_hash] = key
         self._work.set()
+
+    def ask(self, uid: AgentUid) -> None:
+        """The agent is to be asked something; one that polls is asked when it does."""
+        self._to_ask[uid] = None
+        self._work.set()
+
+    def open_later(self, uid: AgentUid, deadline: float) -> None:
+        """Offers to the agent open by themselves at this time of its session; later calls have later times."""
+        if not self._to_open:
+            self._work.set()  # else the task sleeps until the first of them is due
+        self._to_open.pop(uid, None)
+        self._to_open[uid] = deadline
 
     def audit(self, entry: AuditEntry) -> None:
         """A line for the audit log."""
@@ -128,6 +147,7 @@ class Errands:
                 await self._load_rows()
                 await self._fetch_payloads()
                 await self._write_audit()
+                await self._look_up()
             except (GitsyncError, TimeoutError) as error:
                 self._say_trouble(
                     f"agents are answered but offered nothing: {str(error) or 'the database is too slow'}"
@@ -136,6 +156,7 @@ class Errands:
                 self._work.set()
             else:
                 self._say_trouble("")
+            self._ask()
             await self._judge()
             self._busy = False
             await self._open_offers()
@@ -203,6 +224,24 @@ class Errands:
             self._to_audit = [*entries, *self._to_audit][:AUDIT_LIMIT]
             raise
 
+    async def _look_up(self) -> None:
+        while self._to_look_up:
+            components_hash, key = next(iter(self._to_look_up.items()))
+            async with asyncio.timeout(STORE_SECONDS):
+                found = await self._store.load_blob(key) is not None
+            del self._to_look_up[components_hash]
+            self._fleet.looked_up(components_hash, found=found)
+
+    def _ask(self) -> None:
+        for uid in self._to_ask:
+            one = self._fleet.get(uid)
+            if one is None or one.link is None or not one.link.is_open:
+                continue
+            step = one.session.ask()
+            if step.reply:
+                one.link.send((step.reply,))
+        self._to_ask.clear()
+
     async def _judge(self) -> None:
         """Whether effective configurations contain what was sent; off the loop, remembered by pair."""
         while self._to_judge:
@@ -251,27 +290,22 @@ class Errands:
 
     async def _open_offers(self) -> None:
         """Opens offers to agents that sent one message and then nothing: the session's own deadline."""
-        while self._to_open:
+        while self._to_open and not self._work.is_set():
             now = self._clock.monotonic()
-            soonest: float | None = None
-            for uid in list(self._to_open):
-                one = self._fleet.get(uid)
-                deadline = None if one is None else one.session.deadline
-                if one is None or deadline is None:
-                    del self._to_open[uid]
-                elif deadline <= now:
-                    del self._to_open[uid]
-                    self._tick(one, now)
-                else:
-                    soonest = deadline if soonest is None else min(soonest, deadline)
-            if soonest is None:
-                return
-            try:
-                async with asyncio.timeout(max(soonest - now, 0.01)):
-                    await self._work.wait()
-                return
-            except TimeoutError:
+            soonest = next(iter(self._to_open.values()))
+            if soonest > now:
+                try:
+                    async with asyncio.timeout(max(soonest - now, 0.01)):
+                        await self._work.wait()
+                except TimeoutError:
+                    pass
                 continue
+            for uid in [uid for uid, deadline in islice(self._to_open.items(), OPENED_AT_ONCE) if deadline <= now]:
+                del self._to_open[uid]
+                one = self._fleet.get(uid)
+                if one is not None and one.session.deadline is not None:
+                    self._tick(one, now)
+            await asyncio.sleep(0)
 
     def _tick(self, one: ConnectedAgent, now: float) -> None:
         step = one.session.tick(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from gitsync.control.connected import ConnectedAgent, record_of
 from gitsync.control.ports import AgentJournal, Clock
@@ -31,7 +32,8 @@ class Facts:
         if one.backlog is not None:
             return
         one.noted_at = self._clock.monotonic()
-        self._journal.note(record_of(one, self._replica_id, self._clock))
+        agent = one.agent
+        self._journal.note_later(agent.uid, agent.current, partial(record_of, one, self._replica_id, self._clock))
 
     def note_gone(self, one: ConnectedAgent) -> None:
         """The agent is not connected under this uid any more; what it is under another one is noted elsewhere."""

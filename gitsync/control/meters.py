@@ -51,7 +51,14 @@ class Meters:
     Attributes:
         open_links: sockets of agents that are open now, by transport.
         config_updates: by status: offered, applying, applied, failed, no_answer.
+        connection_offers: of connection settings, by result: offered; of those that move agents: done, failed, lost.
         protocol_errors: refused messages by stable code.
+        commands: by (command, result: requested | sent | restarted | no-sign).
+        custom_messages: by (capability of an extension, or "": of nobody, result: received | sent | ignored | failed).
+        duplicate_uids: agents that used the uid of another one and were given one of their own.
+        throttled: times that a connection was not read for a while, because too much came on it.
+        turned_away: agents that did nothing wrong and were not served, by reason.
+        tls_reloads: times that changed certificate files were looked at, by result: success | error.
         syncs: by (source, result: success | error | noop | rejected | refused).
         last_sync: source to unix seconds of the last successful contact.
         source_ready: source to whether its last sync worked.
@@ -64,8 +71,15 @@ class Meters:
 
     open_links: Counter[str] = field(default_factory=Counter)
     config_updates: Counter[str] = field(default_factory=Counter)
+    connection_offers: Counter[str] = field(default_factory=Counter)
     message_seconds: dict[str, Histogram] = field(default_factory=lambda: {kind: Histogram() for kind in MESSAGE_TYPES})
     protocol_errors: Counter[str] = field(default_factory=Counter)
+    commands: Counter[tuple[str, str]] = field(default_factory=Counter)
+    custom_messages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    duplicate_uids: int = 0
+    throttled: int = 0
+    turned_away: Counter[str] = field(default_factory=Counter)
+    tls_reloads: Counter[str] = field(default_factory=Counter)
     syncs: Counter[tuple[str, str]] = field(default_factory=Counter)
     last_sync: dict[str, float] = field(default_factory=dict)
     source_ready: dict[str, bool] = field(default_factory=dict)

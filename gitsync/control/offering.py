@@ -14,6 +14,7 @@ from datetime import datetime
 
 from gitsync.bundle.version import Payload
 from gitsync.control.connected import ConnectedAgent, shared_offer, stop_entry
+from gitsync.control.connections import Connections
 from gitsync.control.errands import Errands
 from gitsync.control.facts import Facts
 from gitsync.control.meters import Meters
@@ -21,7 +22,7 @@ from gitsync.control.ports import Clock
 from gitsync.control.published import Published
 from gitsync.fleet.agent import STOP
 from gitsync.fleet.assign import Assignment, Kind, assign
-from gitsync.fleet.observe import Assigned, Offered, observe
+from gitsync.fleet.observe import on_assignment, on_offer
 from gitsync.fleet.progress import progress
 from gitsync.ids import ConfigHash, show_uid
 from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE
@@ -41,7 +42,8 @@ class Offering:
         generation: rises with everything that is published.
     """
 
-    def __init__(self, facts: Facts, errands: Errands, meters: Meters, clock: Clock) -> None:
+    def __init__(self, connections: Connections, facts: Facts, errands: Errands, meters: Meters, clock: Clock) -> None:
+        self._connections = connections
         self._facts = facts
         self._errands = errands
         self._meters = meters
@@ -55,6 +57,7 @@ class Offering:
     def set_published(self, published: Published) -> None:
         """Puts a new desired state in effect; nobody is decided about yet."""
         self.published = published
+        self._connections.set_published(published)
         self._payloads = {
             digest: self._payloads.get(digest) or shared_offer(payload)
             for digest, payload in published.payloads.items()
@@ -74,8 +77,13 @@ class Offering:
         if not one.connected:
             return (step.reply,)
         if step.deadline is not None:
-            self._errands.open_later(one.agent.uid)
+            self._errands.open_later(one.agent.uid, step.deadline)
+        if step.alone:
+            one.generation = -1  # decided about with its next message
+            return (step.reply,)
         offer = self._decide(one)
+        if not offer and one.transport == "http":
+            offer = self._connections.offer(one)
         return (step.reply, *offer) if offer else (step.reply,)
 
     def push(self, one: ConnectedAgent) -> None:
@@ -103,20 +111,26 @@ class Offering:
         one.decided = self.generation
         one.assignment = assignment
         one.generation = self.generation
-        before = (one.agent, one.state)
+        agent, state = one.agent, one.state
         if one.backlog is None:
             at = self._clock.now()
+            if one.agent.connection is not None:
+                self._connections.heard(one)
             if assignment.target is not None:
                 flag = assignment.flag or (one.agent.flag if one.agent.flag == "failed-after-proof" else None)
-                one.agent = observe(one.agent, Assigned(assignment.target, assignment.wanted, flag), at)
+                if flag is None and one.agent.connection is not None:
+                    flag = one.agent.connection.flag
+                one.agent = on_assignment(one.agent, assignment.target, assignment.wanted, flag)
             tail = self._offer(one, assignment, at) if assignment.kind in (Kind.OFFER, Kind.STOP) else ()
             if tail and is_push:
                 self._meters.push_seconds.observe(self._clock.monotonic() - self._published_at)
         else:
             tail = ()
         one.state = progress(one.agent, assignment)
+        if not tail and one.transport != "http":
+            self._connections.consider(one)
         self._errands.judge(one)
-        if (one.agent, one.state) != before:
+        if one.agent is not agent or one.state is not state:
             self._facts.note(one)
         return tail
 
@@ -141,6 +155,6 @@ class Offering:
             tail = (*tail, custom_message_tail(ATTESTATION_CAPABILITY, STATEMENT_TYPE, envelope.as_json()))
         source = assignment.target.source if assignment.target is not None else None
         revision = self.published.revision(source) if source is not None else 0
-        one.agent = observe(one.agent, Offered(digest, revision), at)
+        one.agent = on_offer(one.agent, digest, revision, at)
         self._meters.config_updates["offered"] += 1
         return tail

@@ -20,11 +20,12 @@ from gitsync.control.service import (
     TargetStatus,
 )
 from gitsync.control.sync import SourceSync
-from gitsync.errors import Unavailable
+from gitsync.errors import Conflict, Unavailable
+from gitsync.fleet.agent import Restart
 from gitsync.fleet.assign import assign
 from gitsync.fleet.progress import SyncState, progress
 from gitsync.fleet.why import reason_text, steps
-from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId
+from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId, show_uid
 from gitsync.rollout.state import Phase
 
 log = logging.getLogger("gitsync.service")
@@ -52,6 +53,7 @@ class Overview:
         self._leadership = leadership
         self._syncs = syncs
         self._root = root
+        self._drains = False
 
     @property
     def store(self) -> Store:
@@ -88,6 +90,39 @@ class Overview:
             return SyncResult("started", sync.record.head)
         return await sync.sync(actor=actor)
 
+    async def restart(self, uid: AgentUid, *, actor: str, remote_addr: str = "") -> Restart:
+        """Tells an agent to restart, and writes an audit line."""
+        live = self._agents.get(uid)
+        if live is None or not live.connected:
+            record = (await self._store.load_agents([uid])).get(uid)
+            if record is None and live is None:
+                raise KeyError(uid)
+            if record is not None and record.connected and record.replica_id != self._agents.replica_id:
+                await self._audit_restart(uid, actor, remote_addr, "agent.elsewhere")
+                raise Conflict(
+                    f"the agent is connected to another server, {record.replica_id}",
+                    code="agent.elsewhere",
+                    hint="ask that one",
+                )
+        obstacle = self._agents.cannot_restart(uid)
+        await self._audit_restart(uid, actor, remote_addr, "" if obstacle is None else obstacle.code)
+        if obstacle is not None:
+            raise obstacle
+        return self._agents.restart(uid)
+
+    async def _audit_restart(self, uid: AgentUid, actor: str, remote_addr: str, refused: str) -> None:
+        entry = AuditEntry(
+            self._clock.now(),
+            actor,
+            "restart",
+            f"agent/{show_uid(uid)}",
+            "failure" if refused else "success",
+            refused,
+            agent_uid=uid,
+            remote_addr=remote_addr,
+        )
+        await self._store.append_audit([entry])
+
     def ring(self, source: SourceName, announced: CommitId | None) -> None:
         """A doorbell."""
         sync = self._syncs.get(source)
@@ -120,6 +155,7 @@ class Overview:
                     counts=counts.get(target, {}),
                     phase=Phase.SUCCEEDED if state.rollout is None else state.rollout.phase,
                     suspended=state.suspended or version.suspend,
+                    connection=self._agents.connection_status(target),
                 )
             )
         return statuses
@@ -162,9 +198,15 @@ class Overview:
             "store": self._feed.error or "ok",
             "leader": "this server" if self._leadership.lease is not None else "another server, or nobody",
         }
+        if self._drains:
+            checks["drain"] = "the server is stopping"
         for name, sync in self._syncs.items():
             checks[f"source-{name}"] = sync.record.error or ("ok" if sync.record.fetched_at else "not fetched yet")
-        return Readiness(self._feed.ready, checks)
+        return Readiness(self._feed.ready and not self._drains, checks)
+
+    def drain(self) -> None:
+        """The server begins to stop: it is not ready any more."""
+        self._drains = True
 
     def public_root(self) -> bytes:
         """JSON of what verifiers trust."""

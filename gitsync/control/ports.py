@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from gitsync.control.records import (
     SyncState,
     TransitionRecord,
 )
+from gitsync.fleet.agent import Attempt
 from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId
 
 
@@ -103,6 +104,14 @@ class Signer(Protocol):
         """A DSSE signature of each statement body."""
 
 
+class Secrets(Protocol):
+    """What connection settings name and Git must not hold (driver: `server.SecretFiles`)."""
+
+    async def load(self, names: Collection[str]) -> Mapping[str, str]:
+        """Those of the secrets that can be read; never raises."""
+        ...
+
+
 class Store(Protocol):
     """Everything that is kept (driver: `store.SqlStore` on SQLite or PostgreSQL).
 
@@ -168,8 +177,16 @@ class Store(Protocol):
     async def load_last_good(self) -> frozenset[ConfigHash]:
         """Payloads that are some known agent's last good one."""
 
-    async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
-        """Inserts or replaces in one transaction; a row with a higher `conn_epoch` is left alone."""
+    async def save_agents(
+        self,
+        records: Sequence[AgentRecord],
+        attempts: Sequence[AttemptRecord],
+        before: Mapping[AgentUid, AgentRecord] | None = None,
+    ) -> None:
+        """Inserts or replaces in one transaction; a row with a higher `conn_epoch` is left alone.
+
+        Of agents in `before`, which were stored earlier, only what differs is written.
+        """
 
     async def list_agents(self, query: AgentFilter) -> Sequence[AgentRecord]:
         """By uid."""
@@ -208,6 +225,9 @@ class AgentJournal(Protocol):
     def note(self, record: AgentRecord) -> None:
         """Keeps the newest record of the agent for the next batch."""
 
+    def note_later(self, uid: AgentUid, current: Attempt | None, record: Callable[[], AgentRecord]) -> None:
+        """As `note`; `record` is called when the batch is written. `current` is the attempt of now, for the history."""
+
     def note_blob(self, digest: bytes, kind: str, body: bytes) -> None:
         """Keeps a large value for the next batch; a digest that was kept lately costs nothing."""
 
@@ -242,6 +262,12 @@ class AgentLink(Protocol):
 
         While the peer does not read, only the newest message with `is_config` is kept for each agent.
         """
+
+    def ping(self) -> None:
+        """Asks the peer for a sign of life; a link whose peer gives none ends some time later. Nothing for a POST."""
+
+    def pause(self, seconds: float) -> None:
+        """Takes nothing in for so long, so that the peer has to wait. Nothing for a POST, which ends by itself."""
 
     def close(self, code: int, reason: str) -> None:
         """Starts the closing handshake with this close code."""

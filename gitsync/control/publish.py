@@ -29,7 +29,7 @@ from gitsync.control.records import (
 from gitsync.errors import Conflict, GitsyncError, Unavailable
 from gitsync.ids import ConfigHash, SourceName, TargetId, VersionDigest, show_digest
 from gitsync.rollout.state import Proposal, TargetState, Transition
-from gitsync.rollout.transitions import on_commit
+from gitsync.rollout.transitions import on_commit, on_redefinition
 
 log = logging.getLogger("gitsync.publish")
 
@@ -88,12 +88,13 @@ class Publisher:
     async def _publish(self, bundle: Bundle, lease: Lease, actor: str) -> Pointer | None:
         stored = await self._store.load_published(bundle.source)
         bundle = await asyncio.to_thread(_keep_stable, bundle, stored)
-        states, transitions = self._decide(bundle, stored)
+        redefined = _redefined(bundle, stored)
+        states, transitions = self._decide(bundle, stored, redefined)
         if not transitions:
             return None
-        causes = {one.cause for _, one in transitions}
+        causes = {one.cause for _, one in transitions} - {"connection"}
         kind = ReleaseKind.BACK if causes == {"back"} else ReleaseKind.PUBLISH
-        versions = _versions(bundle, stored)
+        versions = _versions(bundle, stored) | {(one.id, one.digest): one for one in redefined.values()}
         kept = await self._kept(states.values(), versions)
         payloads = await self._payloads(bundle, stored, states.values(), versions, kept)
         new = tuple(
@@ -111,6 +112,7 @@ class Publisher:
             request_id=self._random.token(),
             created_at=self._clock.now(),
             versions=new,
+            redefined=tuple(redefined.values()),
             payloads=tuple(bundle.payloads.values()),
             states=tuple(states.values()),
             transitions=tuple(transitions),
@@ -154,7 +156,7 @@ class Publisher:
         return await self._write(publication)
 
     def _decide(
-        self, bundle: Bundle, stored: StoredSource | None
+        self, bundle: Bundle, stored: StoredSource | None, redefined: Mapping[str, TargetVersion]
     ) -> tuple[dict[str, TargetState], list[tuple[str, Transition]]]:
         before = {} if stored is None else {one.path: one for one in stored.states}
         now = self._clock.now()
@@ -165,6 +167,8 @@ class Publisher:
             proposal = None if version is None else Proposal(version.digest, version.plan, version.inputs)
             state = before.get(path) or TargetState(bundle.source, path)
             states[path], happened = on_commit(state, proposal, now)
+            if path in redefined and not happened:
+                states[path], happened = on_redefinition(states[path], now)
             transitions.extend((path, one) for one in happened)
         return states, transitions
 
@@ -270,6 +274,20 @@ def _keep_stable(bundle: Bundle, stored: StoredSource | None) -> Bundle:
     versions = _stored_versions(stored)
     stable = {one.path: versions[one.id, one.stable] for one in stored.states if one.stable is not None}
     return keep_stable(bundle, stable, {one.digest: one for one in stored.payloads})
+
+
+def _redefined(bundle: Bundle, stored: StoredSource | None) -> dict[str, TargetVersion]:
+    """Versions of the bundle that are stored with other connection settings, by path: the stored ones with the new.
+
+    Everything else of them stays, the commit where they first appeared above all.
+    """
+    known = {} if stored is None else _stored_versions(stored)
+    pairs = [(one, known.get((one.id, one.digest))) for one in bundle.versions.values()]
+    return {
+        new.path: replace(old, connection=new.connection)
+        for new, old in pairs
+        if old is not None and old.connection != new.connection
+    }
 
 
 def _stored_versions(stored: StoredSource) -> dict[tuple[TargetId, VersionDigest], TargetVersion]:

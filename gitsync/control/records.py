@@ -154,6 +154,8 @@ class Publication:
         epoch: of the leader's lease; the write is refused when the lease was lost.
         request_id: unique; settles an unknown outcome of COMMIT.
         versions, payloads: may name some that are stored already; those are left as they are.
+        redefined: versions that are stored already and whose parts outside of the digest changed (`connection`); they
+            replace what is stored of them.
         states: every target state of the source that changed.
     """
 
@@ -168,6 +170,7 @@ class Publication:
     restores: int | None = None
     versions: tuple[TargetVersion, ...] = ()
     payloads: tuple[Payload, ...] = ()
+    redefined: tuple[TargetVersion, ...] = ()
     statements: tuple[StatementRecord, ...] = ()
     states: tuple[TargetState, ...] = ()
     transitions: tuple[tuple[str, Transition], ...] = ()

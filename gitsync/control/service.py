@@ -14,6 +14,7 @@ from gitsync.bundle.version import Payload
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Store
 from gitsync.control.records import AgentRecord, SourceRecord, SyncState
+from gitsync.fleet.agent import Restart
 from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId, VersionDigest
 from gitsync.rollout.state import Phase
 
@@ -62,6 +63,25 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """How far the connection settings of a target are, as this process sees it.
+
+    Attributes:
+        problem: why they are not offered, or not to anybody else; "" when all is well.
+        waiting: agents that were told where to connect and are not back yet.
+        done: agents that are back.
+        bad: agents that said FAILED or did not come back in time.
+        held: agents that are told once others are back.
+    """
+
+    problem: str = ""
+    waiting: int = 0
+    done: int = 0
+    bad: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatus:
     """One target as it is in effect now.
 
@@ -71,6 +91,7 @@ class TargetStatus:
         commit: where the version in effect first appeared.
         counts: known agents by how far they are; states without agents may be missing.
         phase: of its rollout; SUCCEEDED when none is under way.
+        connection: of its connection settings; None when it has none.
     """
 
     id: TargetId
@@ -84,6 +105,7 @@ class TargetStatus:
     counts: Mapping[SyncState, int] = field(default_factory=dict)
     phase: Phase = Phase.SUCCEEDED
     suspended: bool = False
+    connection: ConnectionStatus | None = None
 
     @property
     def path(self) -> str:
@@ -155,6 +177,20 @@ class Service(Protocol):
         Raises:
             Unavailable: this process is not the leader, or it stops.
             KeyError: there is no such source.
+        """
+
+    async def restart(self, uid: AgentUid, *, actor: str, remote_addr: str = "") -> Restart:
+        """Tells an agent to restart, and writes an audit line.
+
+        Args:
+            uid: of the agent.
+            actor: who asked, for the audit log.
+            remote_addr: where from.
+
+        Raises:
+            KeyError: no such agent is known.
+            Conflict: it cannot be told: not connected, connected to another server, or without the capability.
+            Unavailable: the store is away.
         """
 
     def ring(self, source: SourceName, announced: CommitId | None) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Any, TypeVar
 
+from gitsync.fleet.connection import AgentConnection
 from gitsync.ids import AgentUid, ConfigHash, TargetId
 from gitsync.labels import RankedLabels
-from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus
+from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus, PackagesReported
 
 STOP = ConfigHash(hashlib.sha256(b"gitsync.stop.v1\0").digest())
 """Stands for the empty configuration, which stops a Collector; sent only to free a stuck supervisor."""
@@ -41,6 +43,7 @@ class Attempt:
     Attributes:
         revision: publication that the offer was made from.
         tries: how often it was put on the wire.
+        is_due: it was never answered, and has waited long enough to be tried once more.
     """
 
     digest: ConfigHash
@@ -54,6 +57,37 @@ class Attempt:
     applied_at: datetime | None = None
     healthy_at: datetime | None = None
     failed_at: datetime | None = None
+    is_due: bool = False
+
+
+class CommandState(enum.StrEnum):
+    """How far a command to an agent came; OpAMP has no result, so the last two are inferred."""
+
+    REQUESTED = "requested"
+    SENT = "sent"
+    RESTARTED = "restarted"
+    NO_SIGN = "no-sign"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come of it."""
+        return self in (CommandState.REQUESTED, CommandState.SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The newest restart command to one agent.
+
+    Attributes:
+        sign: what shows that it restarted, or why nothing was sent; may be empty.
+        reconnected: it has opened a new connection since the command was sent, and said nothing of itself there yet.
+    """
+
+    state: CommandState
+    requested_at: datetime
+    changed_at: datetime
+    sign: str = ""
+    reconnected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +104,7 @@ class Agent:
     """One agent. Replaced on changes of state only; when it was last seen is not part of it.
 
     Attributes:
-        identifying, non_identifying: the attributes it described itself with; `labels.reported` is their union.
+        identifying_keys: which of the attributes in `labels.reported` name the agent; the others say where it runs.
         current: newest attempt.
         last_good: newest payload that was proven on it; belongs to `target` and is forgotten with it.
         failed: payloads that failed on it while on trial, newest first.
@@ -80,14 +114,18 @@ class Agent:
         wanted: payload that its target's version wanted for it last.
         effective: digest of the newest effective configuration it reported.
         contained: whether that one contains what `current` sent; None: not judged yet.
+        health: what `health.keep` keeps of its newest report.
         components: hash of its available components.
+        packages: what it reported of its packages; None when it has none.
+        connection: what it was offered to connect to; None: nothing yet.
         flag: what people should look at; a stable word, or None.
+        restart: the newest restart command; None: there never was one.
+        twin: instance uid of the other agent that used the same one at the same time; None: there is none.
     """
 
     uid: AgentUid
     labels: RankedLabels = field(default_factory=RankedLabels)
-    identifying: Mapping[str, str] = field(default_factory=dict)
-    non_identifying: Mapping[str, str] = field(default_factory=dict)
+    identifying_keys: tuple[str, ...] = ()
     capabilities: int = 0
     reported: Reported | None = None
     current: Attempt | None = None
@@ -102,12 +140,28 @@ class Agent:
     effective: bytes | None = None
     contained: bool | None = None
     components: bytes | None = None
+    packages: PackagesReported | None = None
     started_at: datetime | None = None
+    connection: AgentConnection | None = None
     flag: str | None = None
+    restart: Restart | None = None
+    twin: AgentUid | None = None
 
     def can(self, capability: Capability) -> bool:
         """Whether the agent declares this capability."""
-        return bool(self.capabilities & capability)
+        # On plain integers: the operators of flag enums take ten times as long, and this is asked for every status.
+        return int.__and__(self.capabilities, capability) != 0
+
+    @property
+    def identifying(self) -> Mapping[str, str]:
+        """The attributes that name it. Not kept a second time: there are tens of thousands of agents."""
+        reported = self.labels.reported
+        return {key: reported[key] for key in self.identifying_keys if key in reported}
+
+    @property
+    def non_identifying(self) -> Mapping[str, str]:
+        """The attributes of where it runs; without one that names it, too."""
+        return {key: value for key, value in self.labels.reported.items() if key not in self.identifying_keys}
 
     @property
     def name(self) -> str:
@@ -119,3 +173,19 @@ class Agent:
     def healthy(self) -> bool | None:
         """Its own word; None when it does not report health."""
         return None if self.health is None or not self.can(Capability.REPORTS_HEALTH) else self.health.healthy
+
+
+_Value = TypeVar("_Value", Agent, Attempt)
+_FIELDS: Mapping[type, tuple[str, ...]] = {one: tuple(each.name for each in fields(one)) for one in (Agent, Attempt)}
+_set = object.__setattr__
+
+
+def changed(value: _Value, **changes: Any) -> _Value:
+    """As `dataclasses.replace`, in half of the time: thousands of statuses come in after every publication."""
+    kind = type(value)
+    new = object.__new__(kind)
+    for name in _FIELDS[kind]:
+        _set(new, name, changes.pop(name) if name in changes else getattr(value, name))
+    if changes:
+        raise TypeError(f"{kind.__name__} has no {', '.join(changes)}")
+    return new

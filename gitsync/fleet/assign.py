@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gitsync.bundle.version import EMPTY_SLOT, TargetVersion
 from gitsync.fleet.agent import STOP, Agent, AttemptState
@@ -20,6 +21,7 @@ from gitsync.fleet.desired import Desired, agent_type
 from gitsync.fleet.observe import MAX_TRIES
 from gitsync.ids import ConfigHash, TargetId, VersionDigest
 from gitsync.opamp.messages import Capability, ConfigStatus
+from gitsync.rollout.state import TargetState
 
 
 class Kind(enum.StrEnum):
@@ -74,26 +76,30 @@ class Assignment:
 
 def assign(agent: Agent, desired: Desired) -> Assignment:
     """What the agent should have now, and why."""
-    version = desired.match(agent)
-    if version is None:
-        return Assignment(Kind.KEEP, Reason.NO_TARGET)
-    wanted = version.slots[EMPTY_SLOT]
-    obstacle = _obstacle(agent, version)
+    match = desired.best(agent)
+    if match is None:
+        return _NO_TARGET
+    version, target, wanted, type_ = match
+    obstacle = _obstacle(agent, type_)
     if obstacle is not None:
-        return Assignment(Kind.READ_ONLY, obstacle, version.id, version.digest, wanted)
-    if _is_stuck(agent):
+        return _shared(Kind.READ_ONLY, obstacle, target, version.digest, wanted, None)
+    if agent.stuck and _is_stuck(agent):
         kind = Kind.KEEP if agent.current is not None and agent.current.digest == STOP else Kind.STOP
-        return Assignment(kind, Reason.STUCK, version.id, version.digest, wanted, STOP)
-    digest = _choose(agent, desired, version, wanted)
+        return _shared(kind, Reason.STUCK, target, version.digest, wanted, STOP)
+    digest = _choose(agent, desired, version, wanted) if agent.failed else wanted
     if digest is None:
-        return Assignment(Kind.BLOCKED, Reason.ALL_FAILED, version.id, version.digest, wanted)
-    kind, reason = _action(agent, desired, version, wanted, digest)
-    return Assignment(kind, reason, version.id, version.digest, wanted, digest)
+        return _shared(Kind.BLOCKED, Reason.ALL_FAILED, target, version.digest, wanted, None)
+    kind, reason = _action(agent, desired.states[target], version, wanted, digest)
+    return _shared(kind, reason, target, version.digest, wanted, digest)
 
 
-def _obstacle(agent: Agent, version: TargetVersion) -> Reason | None:
-    labels = agent.labels.effective()
-    if agent_type(labels, version.rules, has_components=agent.components is not None) is None:
+_NO_TARGET = Assignment(Kind.KEEP, Reason.NO_TARGET)
+_shared = lru_cache(maxsize=4096)(Assignment)
+"""Most agents of a target are assigned the same: they share one object."""
+
+
+def _obstacle(agent: Agent, type_: str | None) -> Reason | None:
+    if type_ is None:
         return Reason.UNKNOWN_TYPE
     return None if agent.can(Capability.ACCEPTS_REMOTE_CONFIG) else Reason.CANNOT_TAKE_CONFIG
 
@@ -121,7 +127,7 @@ def _wanted_failed(agent: Agent, wanted: ConfigHash) -> bool:
 
 
 def _action(
-    agent: Agent, desired: Desired, version: TargetVersion, wanted: ConfigHash, digest: ConfigHash
+    agent: Agent, state: TargetState, version: TargetVersion, wanted: ConfigHash, digest: ConfigHash
 ) -> tuple[Kind, Reason]:
     settled = Reason.UP_TO_DATE if digest == wanted else Reason.WANTED_FAILED
     attempt = agent.current
@@ -130,11 +136,11 @@ def _action(
             return Kind.KEEP, Reason.ON_ITS_WAY
         if attempt.state in (AttemptState.APPLIED, AttemptState.PROVEN) and _still_runs(agent, digest):
             return Kind.KEEP, settled
-        if attempt.state is AttemptState.NO_ANSWER and attempt.tries >= MAX_TRIES:
+        if attempt.state is AttemptState.NO_ANSWER and attempt.tries >= MAX_TRIES and not attempt.is_due:
             return Kind.KEEP, Reason.NO_ANSWER
     elif _reports(agent, digest):
         return Kind.KEEP, settled
-    if desired.states[version.id].suspended or version.suspend or desired.states[version.id].frozen:
+    if state.suspended or version.suspend or state.frozen:
         return Kind.KEEP, Reason.SUSPENDED
     return Kind.OFFER, Reason.WANTED if digest == wanted else Reason.WANTED_FAILED
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from gitsync.bundle.statements import Release
-from gitsync.bundle.version import COLLECTOR, MatchRules, TargetVersion
+from gitsync.bundle.version import COLLECTOR, EMPTY_SLOT, MatchRules, TargetVersion
 from gitsync.fleet.agent import Agent
-from gitsync.ids import SourceName, TargetId, VersionDigest, show_uid
+from gitsync.ids import ConfigHash, SourceName, TargetId, VersionDigest, show_uid
 from gitsync.labels import RankedLabels
 from gitsync.rollout.cohort import rollout_bucket
 from gitsync.rollout.state import TargetState
@@ -41,13 +42,19 @@ class Desired:
 
         An agent of unknown type is matched by labels alone, so that people see what it would get.
         """
-        for version in self._matches.of(agent.labels, agent.components is not None):
-            state = self.states[version.id]
+        found = self.best(agent)
+        return None if found is None else found.version
+
+    def best(self, agent: Agent) -> Match | None:
+        """As `match`, with what else matching found out."""
+        for found in self._matches.of(agent.labels, agent.components is not None):
+            version = found.version
+            state = self.states[found.id]
             bucket = 0
             if state.rollout is not None:
                 bucket = rollout_bucket(version.source, version.path, show_uid(agent.uid))
             if state.in_effect(bucket) == version.digest:
-                return version
+                return found
         return None
 
     @cached_property
@@ -57,6 +64,65 @@ class Desired:
             candidate = None if state.rollout is None else state.rollout.candidate
             live += [self.versions[target, digest] for digest in {state.stable, candidate} if digest is not None]
         return _Matches(live)
+
+
+class Match(NamedTuple):
+    """A version that selects an agent; one object for all agents that no selector can tell apart.
+
+    Attributes:
+        id: of its target.
+        wanted: the payload that it wants for the agent.
+        type: what kind of agent it is by the version's rules; None: no rule knows it.
+    """
+
+    version: TargetVersion
+    id: TargetId
+    wanted: ConfigHash
+    type: str | None
+
+
+class Projection:
+    """What agents that no selector can tell apart have in common; the same object for all of them."""
+
+    __slots__ = ()
+
+
+class _Projector:
+    """Maps labels to projections by the keys that count.
+
+    It outlives what is desired, and labels remember their projection: a publication that changes no selector then
+    matches each agent by one lookup.
+    """
+
+    __slots__ = ("_keys", "_known", "_trusted")
+
+    def __init__(self, keys: tuple[str, ...], *, trusted: bool) -> None:
+        self._keys = keys
+        self._trusted = trusted
+        self._known: dict[tuple[object, ...], Projection] = {}
+
+    def of(self, labels: RankedLabels, has_components: bool) -> Projection:
+        seen = labels.seen
+        if seen is not None and seen[0] is self and seen[1] is has_components:
+            found: Projection = seen[2]
+            return found
+        everything = labels.effective()
+        trusted = labels.effective(trusted_only=True) if self._trusted else {}
+        values = (
+            has_components,
+            tuple([everything.get(key) for key in self._keys]),
+            tuple([trusted.get(key) for key in self._keys]) if trusted else (),
+        )
+        projection = self._known.get(values)
+        if projection is None:
+            if len(self._known) >= _MEMO_LIMIT:
+                self._known.clear()
+            projection = self._known[values] = Projection()
+        labels.remember((self, has_components, projection))
+        return projection
+
+
+_projector = lru_cache(maxsize=8)(_Projector)
 
 
 class _Matches:
@@ -72,21 +138,24 @@ class _Matches:
                 keys |= {name, *stand_ins}
             for rule in version.rules.types:
                 keys |= rule.selector.keys()
-        self._keys = tuple(sorted(keys))
-        self._trusted = any(version.trusted_only for version in live)
-        self._memo: dict[tuple[object, ...], tuple[TargetVersion, ...]] = {}
+        self._projector = _projector(tuple(sorted(keys)), trusted=any(version.trusted_only for version in live))
+        self._memo: dict[Projection, tuple[Match, ...]] = {}
 
-    def of(self, labels: RankedLabels, has_components: bool) -> tuple[TargetVersion, ...]:
-        everything = labels.effective()
-        trusted = labels.effective(trusted_only=True) if self._trusted else {}
-        projection = (
-            has_components,
-            tuple([everything.get(key) for key in self._keys]),
-            tuple([trusted.get(key) for key in self._keys]) if trusted else (),
-        )
+    def of(self, labels: RankedLabels, has_components: bool) -> tuple[Match, ...]:
+        projection = self._projector.of(labels, has_components)
         found = self._memo.get(projection)
         if found is None:
-            found = tuple(one for one in self._live if _selects(one, everything, trusted, has_components))
+            everything, trusted = labels.effective(), labels.effective(trusted_only=True)
+            found = tuple(
+                Match(
+                    one,
+                    one.id,
+                    one.slots[EMPTY_SLOT],
+                    agent_type(everything, one.rules, has_components=has_components),
+                )
+                for one in self._live
+                if _selects(one, everything, trusted, has_components)
+            )
             if len(self._memo) >= _MEMO_LIMIT:
                 self._memo.clear()
             self._memo[projection] = found

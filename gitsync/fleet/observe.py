@@ -9,21 +9,37 @@ is a health event (one full disk must not move a host to an old commit).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
-from gitsync.fleet.agent import FAILED_KEPT, STOP, Agent, Attempt, AttemptState, Reported
-from gitsync.ids import ConfigHash, TargetId
+from gitsync.fleet.agent import FAILED_KEPT, STOP, Agent, Attempt, AttemptState, Reported, changed
+from gitsync.fleet.connection import AgentConnection, is_doubtful, reported
+from gitsync.fleet.health import keep
+from gitsync.fleet.restart import (
+    RestartEvent,
+    RestartOverdue,
+    RestartRequested,
+    RestartSent,
+    forget_request,
+    look_for_sign,
+    on_command,
+)
+from gitsync.ids import AgentUid, ConfigHash, TargetId
 from gitsync.labels import RankedLabels
 from gitsync.opamp import messages
 from gitsync.opamp.messages import Capability, ConfigStatus, EffectiveReported
+from gitsync.opamp.texts import Pool
 
 VALIDATION_FAILED = "configuration validation failed"
 """How a supervisor with validate_config says that the Collector refused. It merges what runs over what is new, so once
 a bad configuration runs, every good one is refused, too."""
 MAX_TRIES = 3
 """How often an offer without an answer is put on the wire before the agent is flagged."""
+COOLING = timedelta(minutes=10)
+"""How long a flagged agent is left alone, the first time; then twice as long each time, up to `LONGEST_COOLING`."""
+LONGEST_COOLING = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,23 @@ class Reconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """What another process of the server, or this one long ago, knew of the agent was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CooledDown:
+    """An offer that was never answered has waited long enough: see `retry_at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicated:
+    """Another agent used the same instance uid at the same time; it is known by `twin` now."""
+
+    twin: AgentUid
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerOverdue:
     """The deadline for an answer to the current offer has passed."""
 
@@ -69,20 +102,45 @@ class LabelsSet:
     labels: RankedLabels
 
 
-Observed = messages.Event | Offered | Assigned | Reconnected | AnswerOverdue | EffectiveJudged | LabelsSet
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """What was offered to the agent to connect to, or what became of it (`fleet.connection`)."""
+
+    connection: AgentConnection
+
+
+Observed = (
+    messages.Event
+    | ConnectionChanged
+    | Offered
+    | Assigned
+    | Reconnected
+    | Recalled
+    | CooledDown
+    | Duplicated
+    | AnswerOverdue
+    | EffectiveJudged
+    | LabelsSet
+    | RestartEvent
+)
 
 
 def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901 - one case per event
     """The agent after one event; the same object when nothing that is kept has changed."""
+    if agent.restart is not None:
+        agent = look_for_sign(agent, event, isinstance(event, Reconnected), at)
     match event:
         case messages.Described():
             return _described(agent, event)
         case messages.CapabilitiesChanged(bits):
-            return replace(agent, capabilities=bits)
+            return changed(agent, capabilities=bits)
         case messages.HealthReported(health):
+            if is_doubtful(agent.connection, health):
+                return agent  # we made it reconnect: what it said before that still holds
+            agent = _without_doubts(agent)
             started = health.start_time_unix_nano
             started_at = _EPOCH + timedelta(microseconds=started // 1000) if started else agent.started_at
-            return _settle(replace(agent, health=health, started_at=started_at), at)
+            return _settle(changed(agent, health=keep(health), started_at=started_at), at)
         case messages.ConfigStatusReported():
             return _status(agent, event, at)
         case messages.EffectiveReported():
@@ -90,14 +148,31 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
             return agent if digest == agent.effective else replace(agent, effective=digest, contained=None)
         case messages.ComponentsReported(digest, _):
             return agent if digest == agent.components else replace(agent, components=digest)
+        case messages.PackagesReported(packages, _, error):
+            # Supervisors send an empty one with each full state, though they have no packages.
+            known = event if packages or error else None
+            return agent if known == agent.packages else replace(agent, packages=known)
+        case messages.ConnectionStatusReported():
+            offer = agent.connection
+            return agent if offer is None else _connected(agent, reported(offer, event, at))
+        case ConnectionChanged(connection):
+            return _connected(agent, connection)
         case messages.Renamed(_, new):
             return replace(agent, uid=new)
-        case Offered():
-            return _offered(agent, event, at)
-        case Assigned():
-            return _assigned(agent, event)
+        case Offered(digest, revision):
+            return on_offer(agent, ConfigHash(digest), revision, at)
+        case Assigned(target, wanted, flag):
+            return on_assignment(agent, target, wanted, flag)
         case Reconnected():
             return _without_answer(agent, at, AttemptState.OFFERED)
+        case Recalled():
+            return forget_request(_without_answer(agent, at, AttemptState.OFFERED), at)
+        case CooledDown():
+            return agent if agent.current is None else replace(agent, current=replace(agent.current, is_due=True))
+        case Duplicated(twin):
+            return replace(agent, twin=twin)
+        case RestartRequested() | RestartSent() | RestartOverdue():
+            return on_command(agent, event, at)
         case AnswerOverdue():
             return _without_answer(agent, at, AttemptState.OFFERED, AttemptState.APPLYING)
         case EffectiveJudged(digest, effective, contained):
@@ -109,11 +184,10 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
         case (
             messages.Disconnected()
             | messages.OffersOpened()
+            | messages.SequenceBroken()
             | messages.UidRequested()
             | messages.CustomCapabilitiesReported()
             | messages.CustomMessageReceived()
-            | messages.PackagesReported()
-            | messages.ConnectionStatusReported()
             | messages.ConnectionSettingsRequested()
         ):
             return agent
@@ -122,6 +196,16 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_SHARED_KEYS = 16
+_keys: Pool[tuple[str, ...], tuple[str, ...]] = Pool(256)
+
+
+def retry_at(attempt: Attempt) -> datetime | None:
+    """When an offer that was put on the wire often enough may be tried once more; None: that is not the question."""
+    if attempt.state is not AttemptState.NO_ANSWER or attempt.tries < MAX_TRIES or attempt.is_due:
+        return None
+    doublings = min(attempt.tries - MAX_TRIES, 10)
+    return attempt.changed_at + min(COOLING * (1 << doublings), LONGEST_COOLING)
 
 
 def effective_digest(event: EffectiveReported) -> bytes:
@@ -133,26 +217,43 @@ def effective_digest(event: EffectiveReported) -> bytes:
     return digest.digest()
 
 
+def _connected(agent: Agent, connection: AgentConnection) -> Agent:
+    """The flag follows, unless it says something about configuration."""
+    before = None if agent.connection is None else agent.connection.flag
+    flag = connection.flag if agent.flag in (None, before) else agent.flag
+    return replace(agent, connection=connection, flag=flag)
+
+
+def _without_doubts(agent: Agent) -> Agent:
+    known = agent.connection
+    if known is None or not known.doubts_health:
+        return agent
+    return replace(agent, connection=replace(known, doubts_health=False))
+
+
 def _described(agent: Agent, event: messages.Described) -> Agent:
     reported = {**event.non_identifying, **event.identifying}
-    if reported == agent.labels.reported and event.identifying == agent.identifying:
+    keys = identifying_keys(event.identifying)
+    if reported == agent.labels.reported and keys == agent.identifying_keys:
         return agent
-    return replace(
-        agent,
-        labels=replace(agent.labels, reported=reported),
-        identifying=event.identifying,
-        non_identifying=event.non_identifying,
-    )
+    return changed(agent, labels=replace(agent.labels, reported=reported), identifying_keys=keys)
+
+
+def identifying_keys(attributes: Iterable[str]) -> tuple[str, ...]:
+    """The names of identifying attributes as agents keep them: sorted, one object for all who have the same."""
+    keys = tuple(sorted(attributes))
+    return _keys.share(keys, keys) if len(keys) <= MAX_SHARED_KEYS else keys
 
 
 def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) -> Agent:
     digest = ConfigHash(event.config_hash)
-    agent = replace(agent, reported=Reported(digest, event.status, event.error))
+    said = Reported(digest, event.status, event.error)
     if not digest or event.status is ConfigStatus.UNSET:
         # An agent that says it has no remote configuration: new, or its memory is gone. `assign` offers again.
-        return _without_answer(agent, at, AttemptState.APPLYING)
+        return _without_answer(changed(agent, reported=said), at, AttemptState.APPLYING)
     attempt = agent.current
     if attempt is None or attempt.digest != digest:
+        agent = changed(agent, reported=said)
         # A status for something else than the current offer: an agent that went back by itself, or one whose
         # attempts this server does not know. It is never booked on the current offer.
         if event.status is ConfigStatus.FAILED and digest != agent.last_good:
@@ -162,27 +263,30 @@ def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) ->
     match event.status:
         case ConfigStatus.APPLYING:
             if not attempt.state.is_open and attempt.state is not AttemptState.NO_ANSWER:
-                return agent
-            moved = replace(attempt, state=AttemptState.APPLYING, changed_at=at, applying_at=attempt.applying_at or at)
-            return replace(agent, current=moved)
+                return changed(agent, reported=said)
+            began = attempt.applying_at or at
+            moved = changed(attempt, state=AttemptState.APPLYING, changed_at=at, applying_at=began)
+            return changed(agent, reported=said, current=moved)
         case ConfigStatus.APPLIED:
-            return _applied(agent, attempt, at)
+            return _applied(agent, said, attempt, at)
         case _:
-            return _failed(agent, attempt, event.error, at)
+            return _failed(changed(agent, reported=said), attempt, event.error, at)
 
 
-def _applied(agent: Agent, attempt: Attempt, at: datetime) -> Agent:
+def _applied(agent: Agent, said: Reported, attempt: Attempt, at: datetime) -> Agent:
     # An agent that is offered what just failed on it may answer APPLIED although nothing changed: content that
     # failed stays failed.
     if attempt.state in (AttemptState.PROVEN, AttemptState.FAILED):
-        return agent
+        return changed(agent, reported=said)
     if attempt.state is not AttemptState.APPLIED:
-        attempt = replace(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
+        attempt = changed(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
     if attempt.digest == STOP:
         # The supervisor is free again: what it refused meanwhile says nothing about that content.
         failed = tuple(one for one in agent.failed if one != agent.last_good)
-        return replace(agent, current=attempt, stuck=False, freed=True, failed=failed)
-    return _settle(replace(agent, current=attempt), at)
+        return changed(agent, reported=said, current=attempt, stuck=False, freed=True, failed=failed)
+    if not _is_evidenced(agent, attempt):
+        return changed(agent, reported=said, current=attempt)
+    return changed(agent, reported=said, **_proven(agent, attempt, at))
 
 
 def _failed(agent: Agent, attempt: Attempt, error: str, at: datetime) -> Agent:
@@ -200,32 +304,34 @@ def _with(failed: tuple[ConfigHash, ...], digest: ConfigHash) -> tuple[ConfigHas
     return (digest, *(one for one in failed if one != digest))[:FAILED_KEPT]
 
 
-def _offered(agent: Agent, event: Offered, at: datetime) -> Agent:
+def on_offer(agent: Agent, digest: ConfigHash, revision: int, at: datetime) -> Agent:
+    """`Offered`, for callers who make thousands of offers."""
     before = agent.current
-    unanswered = before is not None and before.digest == event.digest and before.state is AttemptState.NO_ANSWER
+    unanswered = before is not None and before.digest == digest and before.state is AttemptState.NO_ANSWER
     tries = before.tries + 1 if before is not None and unanswered else 1
-    attempt = Attempt(event.digest, event.revision, AttemptState.OFFERED, at, at, tries=tries)
+    attempt = Attempt(digest, revision, AttemptState.OFFERED, at, at, tries=tries)
     # An effective configuration that came before this offer says nothing about it, unless it is judged again.
-    return replace(agent, current=attempt, contained=None)
+    return changed(agent, current=attempt, contained=None)
 
 
-def _assigned(agent: Agent, event: Assigned) -> Agent:
-    target, wanted = event.target or agent.target, event.wanted or agent.wanted
-    if (agent.target, agent.wanted, agent.flag) == (target, wanted, event.flag):
+def on_assignment(agent: Agent, target: TargetId | None, wanted: ConfigHash | None, flag: str | None) -> Agent:
+    """`Assigned`, for callers who decide about thousands of agents; the same object when nothing differs."""
+    target, wanted = target or agent.target, wanted or agent.wanted
+    if agent.wanted == wanted and agent.target == target and agent.flag == flag:
         return agent
     failed = agent.failed
-    if agent.wanted is not None and wanted != agent.wanted:
+    if failed and agent.wanted is not None and wanted != agent.wanted:
         # What the target wants has changed and come back by a later commit: it gets a new chance.
         failed = tuple(one for one in failed if one != wanted)
     moved_away = agent.target is not None and target != agent.target
-    return replace(
+    return changed(
         agent,
         target=target,
         wanted=wanted,
         failed=failed,
         error=agent.error if wanted == agent.wanted or agent.wanted is None else "",
         last_good=None if moved_away else agent.last_good,
-        flag=event.flag,
+        flag=flag,
     )
 
 
@@ -234,7 +340,7 @@ def _without_answer(agent: Agent, at: datetime, *states: AttemptState) -> Agent:
     attempt = agent.current
     if attempt is None or attempt.state not in states:
         return agent
-    return replace(agent, current=replace(attempt, state=AttemptState.NO_ANSWER, changed_at=at))
+    return changed(agent, current=changed(attempt, state=AttemptState.NO_ANSWER, changed_at=at))
 
 
 def _settle(agent: Agent, at: datetime) -> Agent:
@@ -242,14 +348,21 @@ def _settle(agent: Agent, at: datetime) -> Agent:
     attempt = agent.current
     if attempt is None or attempt.digest == STOP or not _is_evidenced(agent, attempt):
         return agent
-    proven = replace(
-        attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=attempt.applied_at or at
-    )
-    failed = tuple(one for one in agent.failed if one != attempt.digest)
-    error = "" if agent.wanted in (None, attempt.digest) else agent.error
-    return replace(
-        agent, current=proven, last_good=attempt.digest, failed=failed, error=error, stuck=False, freed=False
-    )
+    return changed(agent, **_proven(agent, attempt, at))
+
+
+def _proven(agent: Agent, attempt: Attempt, at: datetime) -> dict[str, Any]:
+    """What changes when the attempt is proven."""
+    digest = attempt.digest
+    applied_at = attempt.applied_at or at
+    return {
+        "current": changed(attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=applied_at),
+        "last_good": digest,
+        "failed": tuple([one for one in agent.failed if one != digest]) if agent.failed else (),
+        "error": "" if agent.wanted is None or agent.wanted == digest else agent.error,
+        "stuck": False,
+        "freed": False,
+    }
 
 
 def _is_evidenced(agent: Agent, attempt: Attempt) -> bool:

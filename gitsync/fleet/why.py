@@ -5,7 +5,9 @@ from __future__ import annotations
 from gitsync.bundle.version import TargetVersion
 from gitsync.fleet.agent import Agent
 from gitsync.fleet.assign import Assignment, Reason, type_of
+from gitsync.fleet.connection import AgentConnection
 from gitsync.fleet.desired import Desired
+from gitsync.fleet.health import HealthWord, status_of
 from gitsync.fleet.observe import has_weak_evidence
 from gitsync.ids import show_digest
 
@@ -32,9 +34,10 @@ def reason_text(agent: Agent, assignment: Assignment) -> str:
     text = _REASONS[assignment.reason]
     if assignment.reason in (Reason.WANTED_FAILED, Reason.ALL_FAILED) and agent.error:
         return f"{text}: {agent.error}"
-    if assignment.reason is Reason.UP_TO_DATE and agent.healthy is False:
-        detail = agent.health.last_error if agent.health is not None else ""
-        return f"{text}, but it is unhealthy" + (f": {detail}" if detail else "")
+    if assignment.reason is Reason.UP_TO_DATE:
+        health = status_of(agent)
+        if health is not None and health.word is not HealthWord.HEALTHY:
+            return f"{text}, but it is {health.word.lower()}" + (f": {health.reason}" if health.reason else "")
     return text
 
 
@@ -57,9 +60,19 @@ def steps(agent: Agent, desired: Desired, assignment: Assignment) -> tuple[str, 
     if attempt is not None:
         error = f" ({attempt.error})" if attempt.error else ""
         lines.append(f"last offer: {show_digest(attempt.digest)}, {attempt.state}{error}, revision {attempt.revision}")
+    if agent.connection is not None:
+        lines.append(_connection(agent.connection))
     if has_weak_evidence(agent):
         lines.append("evidence: weak, the agent reports neither health nor its effective configuration")
     return tuple(lines)
+
+
+def _connection(known: AgentConnection) -> str:
+    """Sections with their states; what an agent does not report on stays "offered"."""
+    sections = ", ".join(f"{name} {one.state}" for name, one in sorted(known.sections.items()))
+    error = f" ({known.error})" if known.error else ""
+    heartbeat = f", heartbeat {known.heartbeat_seconds} s" if known.heartbeat_seconds else ""
+    return f"connection settings: {sections}{error}{heartbeat}"
 
 
 def _matching(agent: Agent, version: TargetVersion) -> list[str]:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from gitsync.ids import ConfigHash
+from gitsync.lab.health import health_of
 from gitsync.lab.profile import AgentProfile, Fault
-from gitsync.opamp.client import ClientState, ReceivedConfig
+from gitsync.opamp.client import ClientState, ClientStep, ReceivedConfig, ReceivedConnection
 from gitsync.opamp.messages import ComponentHealth, ConfigStatus, EffectiveObject
 
 SLOW_SECONDS = 3.0
 Later = Callable[[float, Callable[[], None]], object]
+KEEPS_ITS_SERVER = "a simulated agent keeps the address that it was started with"
 Send = Callable[[bytes], None]
+_NUMBERS: Mapping[Fault, Callable[[int], int]] = {
+    Fault.REPEATS_NUMBERS: lambda count: count - count % 3,
+    Fault.SKIPS_NUMBERS: lambda count: 2 * count,
+}
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Host, port and path, which are the same for all transports."""
+    parts = urlsplit(url)
+    return parts.netloc, parts.path
 
 
 @dataclass(slots=True)
@@ -23,6 +36,7 @@ class Progress:
         offers: how many configurations it was offered.
         applied_at: monotonic seconds of the first time that it said APPLIED about `applied`; 0.0 before.
         connected: whether the server has answered on the connection that it has.
+        heard: how many messages of the server it has read.
     """
 
     offers: int = 0
@@ -31,13 +45,19 @@ class Progress:
     failed: ConfigHash | None = None
     healthy: bool = True
     connected: bool = False
+    heard: int = 0
 
 
 class SimulatedAgent:
-    """One agent with its memory; it outlives its connections."""
+    """One agent with its memory; it outlives its connections.
+
+    Attributes:
+        server: URL that it was started with; set by whoever connects it, "" before.
+    """
 
     def __init__(self, profile: AgentProfile, *, later: Later, now: Callable[[], float]) -> None:
         self.profile = profile
+        self.server = ""
         self.progress = Progress()
         self._later = later
         self._now = now
@@ -52,7 +72,10 @@ class SimulatedAgent:
             },
             {"host.name": profile.name, "os.type": "linux", **profile.labels},
             profile.capabilities,
-            health=ComponentHealth(healthy=True, status="StatusOK", start_time_unix_nano=1),
+            health=health_of(profile),
+            request_uid=profile.fault is Fault.KEEPS_UID,
+            keeps_uid=profile.fault is Fault.KEEPS_UID,
+            number_of=_NUMBERS.get(profile.fault),
         )
 
     def connected(self, send: Send) -> None:
@@ -70,24 +93,44 @@ class SimulatedAgent:
         self._send = None
         self.progress.connected = False
 
-    def receive(self, data: bytes) -> None:
-        """One ServerToAgent, without frame header.
+    def receive(self, data: bytes) -> ClientStep:
+        """One ServerToAgent, without frame header; what it means for the connection is the caller's business.
 
         Raises:
             ProtocolError: it is none.
         """
         step = self.client.receive(data, self._now())
         self.progress.connected = True
+        self.progress.heard += 1
         for message in step.outgoing:
             self._say(message)
         if step.restart:
+            # As a supervisor shows it: its Collector stops and starts, and its own messages go on.
+            self._say(self.client.report_health(ComponentHealth(healthy=False, status="StatusStopping")))
+            self._say(self.client.report_health(health_of(self.profile)))
             self._say(self.client.first_message())
+        if step.connection is not None:
+            self._judge(step.connection)
         if step.config is not None:
             self._take(step.config)
+        return step
 
     def _say(self, message: bytes) -> None:
         if message and self._send is not None:
             self._send(message)
+
+    def goodbyes(self) -> Sequence[bytes]:
+        """The last messages before the connection is closed; usually one."""
+        count = {Fault.NO_GOODBYE: 0, Fault.DOUBLE_GOODBYE: 2}.get(self.profile.fault, 1)
+        return [self.client.disconnect() for _ in range(count)]
+
+    def _judge(self, offer: ReceivedConnection) -> None:
+        """Takes a heartbeat; another server is refused, because an agent that forgets everything cannot go back."""
+        self._say(self.client.report_connection(offer.settings_hash, ConfigStatus.APPLYING))
+        if offer.opamp is not None and offer.opamp.endpoint and _place(offer.opamp.endpoint) != _place(self.server):
+            self._say(self.client.report_connection(offer.settings_hash, ConfigStatus.FAILED, KEEPS_ITS_SERVER))
+        else:
+            self._say(self.client.report_connection(offer.settings_hash, ConfigStatus.APPLIED))
 
     def _take(self, config: ReceivedConfig) -> None:
         self.progress.offers += 1
@@ -109,7 +152,7 @@ class SimulatedAgent:
     def _apply(self, config: ReceivedConfig) -> None:
         objects = {"": EffectiveObject(b"\n".join(one.body for one in config.objects.values()), "text/yaml")}
         self._say(self.client.report_effective(objects))
-        self._say(self.client.report_health(ComponentHealth(healthy=True, status="StatusOK", start_time_unix_nano=1)))
+        self._say(self.client.report_health(health_of(self.profile)))
         self._say(self.client.report_status(config.config_hash, ConfigStatus.APPLIED))
         if self.progress.applied != config.config_hash:
             self.progress.applied = config.config_hash

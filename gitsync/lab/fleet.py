@@ -86,4 +86,5 @@ class SimulatedFleet:
 
     def able(self) -> list[SimulatedAgent]:
         """Agents that are meant to apply whatever they are offered."""
-        return [one for one in self.agents if one.profile.fault in (Fault.NONE, Fault.SLOW, Fault.FLAPS)]
+        never = (Fault.FAILS, Fault.SILENT, Fault.READ_ONLY)
+        return [one for one in self.agents if one.profile.fault not in never]

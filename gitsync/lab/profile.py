@@ -36,6 +36,12 @@ class Fault(enum.StrEnum):
 
     none: nothing. slow: applies after three seconds. fails: every configuration after its first one fails. silent:
     never answers an offer. flaps: drops its connection every few seconds. read-only: remote configuration is off.
+    degraded: it runs everything that it is given, and its exporter reaches nobody.
+
+    Quirks of real clients, which a server must bear. repeats-numbers: it says each number three times, and then
+    jumps. skips-numbers: every other number is missing. no-goodbye: it goes without a word. double-goodbye: on a
+    WebSocket it says goodbye twice. keeps-uid: asks for an instance uid and ignores the one it gets. no-header: its
+    WebSocket messages have no header, as before 2023. reconnects: connects anew on each offer of connection settings.
     """
 
     NONE = "none"
@@ -44,6 +50,14 @@ class Fault(enum.StrEnum):
     SILENT = "silent"
     FLAPS = "flaps"
     READ_ONLY = "read-only"
+    DEGRADED = "degraded"
+    REPEATS_NUMBERS = "repeats-numbers"
+    SKIPS_NUMBERS = "skips-numbers"
+    NO_GOODBYE = "no-goodbye"
+    DOUBLE_GOODBYE = "double-goodbye"
+    KEEPS_UID = "keeps-uid"
+    NO_HEADER = "no-header"
+    RECONNECTS = "reconnects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,11 @@ class AgentProfile:
     def capabilities(self) -> int:
         """What it declares."""
         bits = SUPERVISED if self.service.startswith("otelcol") else SDK
-        return int(bits & ~Capability.ACCEPTS_REMOTE_CONFIG if self.fault is Fault.READ_ONLY else bits)
+        if self.fault is Fault.READ_ONLY:
+            bits &= ~Capability.ACCEPTS_REMOTE_CONFIG
+        elif self.fault is Fault.RECONNECTS:
+            bits |= Capability.ACCEPTS_OPAMP_CONNECTION_SETTINGS | Capability.REPORTS_CONNECTION_SETTINGS_STATUS
+        return int(bits)
 
 
 LABEL_SETS: Sequence[tuple[str, Mapping[str, str], int]] = (

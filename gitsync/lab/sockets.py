@@ -3,6 +3,8 @@
 Rules
 - Whatever the server does wrong costs the agent its connection, and nothing more; it comes back with backoff.
 - One timer per socket: it is the next heartbeat or poll, the end of patience with an answer, or the next connect.
+- Heartbeats are counted from the last message, and come at the interval that the server offered, if it did.
+- A server that has no time says how long to wait, and is not asked again before (OpAMP, Throttling).
 - After `close` nothing is sent but a goodbye, and nothing connects any more.
 """
 
@@ -11,6 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from random import Random
 from typing import cast
 from urllib.parse import urlsplit
@@ -27,6 +32,8 @@ from gitsync.errors import ProtocolError
 from gitsync.ids import show_uid
 from gitsync.lab.agent import SimulatedAgent
 from gitsync.lab.profile import Fault
+from gitsync.opamp.client import ClientStep
+from gitsync.opamp.messages import ErrorType
 from gitsync.opamp.wire import decode_frame, encode_frame
 
 HEARTBEAT_SECONDS = 30.0
@@ -36,6 +43,9 @@ PATIENCE_SECONDS = 30.0
 """How long a connect, a handshake or an answer to a POST may take."""
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
+MAX_RETRY_AFTER_SECONDS = 600.0
+MAX_MESSAGE_BYTES = 64 << 20
+"""Larger messages of the server are not taken (OpAMP, Message Size Limits)."""
 DEFAULT_PORT = 4320
 
 
@@ -50,6 +60,7 @@ class AgentSocket(asyncio.Protocol):
             random: for jitter.
         """
         self.agent = agent
+        agent.server = url
         self._url = url
         self._random = random
         self._loop = asyncio.get_running_loop()
@@ -118,7 +129,18 @@ class AgentSocket(asyncio.Protocol):
         raise NotImplementedError
 
     def _goodbye(self) -> None:
+        """Says goodbye, and closes."""
         raise NotImplementedError
+
+    def _heed(self, step: ClientStep) -> None:
+        """What a message of the server means for the connection."""
+        error = step.error
+        if error is not None and error.type is ErrorType.UNAVAILABLE:
+            wait = error.retry_after or timedelta(0)
+            self._retry_after = min(wait.total_seconds(), MAX_RETRY_AFTER_SECONDS)
+            self._goodbye()
+        elif step.connection is not None and self.agent.profile.fault is Fault.RECONNECTS:
+            self._goodbye()
 
     def _again(self) -> None:
         if self._closing:
@@ -148,7 +170,7 @@ class WebSocketAgent(AgentSocket):
 
     def _opened(self) -> None:
         self._parts: list[bytes] = []
-        self._socket = ClientProtocol(parse_uri(self._url), max_size=64 << 20)
+        self._socket = ClientProtocol(parse_uri(self._url), max_size=MAX_MESSAGE_BYTES)
         self._socket.send_request(self._socket.connect())
         self._flush()
 
@@ -169,11 +191,14 @@ class WebSocketAgent(AgentSocket):
         failure = self._socket.handshake_exc
         if failure is not None:
             if isinstance(failure, InvalidStatus):
-                self._retry_after = _seconds(failure.response.headers.get("Retry-After"))
+                self._retry_after = retry_after_seconds(
+                    failure.response.headers.get("Retry-After"), failure.response.headers.get("Date")
+                )
             return
         self._backoff = FIRST_BACKOFF_SECONDS
         self.agent.connected(self._send)
-        self._beat()
+        if self.agent.profile.fault is Fault.FLAPS:
+            self._wait(FLAP_SECONDS, self.abort)
 
     def _take(self, frame: Frame) -> None:
         self._parts.append(bytes(frame.data))
@@ -181,30 +206,34 @@ class WebSocketAgent(AgentSocket):
             return
         message, self._parts = b"".join(self._parts), []
         try:
-            self.agent.receive(bytes(decode_frame(message)))
+            self._heed(self.agent.receive(bytes(decode_frame(message))))
         except ProtocolError:
             self.abort()
 
     def _send(self, message: bytes) -> None:
         if self._socket.state is State.OPEN:
-            self._socket.send_binary(encode_frame(message))
+            has_header = self.agent.profile.fault is not Fault.NO_HEADER
+            self._socket.send_binary(encode_frame(message) if has_header else message)
             self._flush()
+            if self.agent.profile.fault is not Fault.FLAPS:
+                self._beat()
 
     def _beat(self) -> None:
-        if self.agent.profile.fault is Fault.FLAPS:
-            self._wait(FLAP_SECONDS, self.abort)
+        """The next heartbeat, if there are to be any."""
+        offered = self.agent.client.heartbeat_seconds
+        seconds = HEARTBEAT_SECONDS if offered is None else offered
+        if seconds:
+            self._wait(seconds, self.agent.heartbeat)
         else:
-            self._wait(HEARTBEAT_SECONDS, self._heartbeat)
-
-    def _heartbeat(self) -> None:
-        self.agent.heartbeat()
-        self._beat()
+            self._rest()
 
     def _goodbye(self) -> None:
         if self._socket.state is not State.OPEN:
             self.abort()
             return
-        self._send(self.agent.client.disconnect())
+        for message in self.agent.goodbyes():
+            self._send(message)
+        self._wait(PATIENCE_SECONDS, self.abort)
         self._socket.send_close(1000)
         self._flush()
 
@@ -247,9 +276,15 @@ class PollingAgent(AgentSocket):
                 if isinstance(event, h11.Response):
                     self._status = event.status_code
                     headers = {name.decode().lower(): value.decode("latin-1") for name, value in event.headers}
-                    self._retry_after = _seconds(headers.get("retry-after"))
+                    self._retry_after = retry_after_seconds(headers.get("retry-after"), headers.get("date"))
+                    if int(headers.get("content-length", "0")) > MAX_MESSAGE_BYTES:
+                        self.abort()
+                        return
                 elif isinstance(event, h11.Data):
                     self._body += event.data
+                    if len(self._body) > MAX_MESSAGE_BYTES:
+                        self.abort()
+                        return
                 else:
                     if isinstance(event, h11.EndOfMessage):
                         self._answered()
@@ -267,21 +302,25 @@ class PollingAgent(AgentSocket):
         if reusable:
             self._http.start_next_cycle()
             self._busy = False
-        self.agent.receive(body)  # may send an answer, and be busy again
+        step = self.agent.receive(body)  # may send an answer, and be busy again
         flaps = self.agent.profile.fault is Fault.FLAPS and self._loop.time() > self._flap_at
         if not reusable or flaps:
             self._leave()
-        elif self._queue and not self._busy:
+            return
+        self._heed(step)
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._queue and not self._busy:
             self._post(self._queue.popleft())
         elif not self._busy:
-            self._wait(POLL_SECONDS, self.agent.heartbeat)
+            self._wait(self.agent.client.heartbeat_seconds or POLL_SECONDS, self.agent.heartbeat)
 
     def _leave(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
     def _send(self, message: bytes) -> None:
-        if self._busy:
+        if self._busy or self._queue:
             self._queue.append(message)
         else:
             self._post(message)
@@ -306,15 +345,23 @@ class PollingAgent(AgentSocket):
         self._wait(PATIENCE_SECONDS, self.abort)
 
     def _goodbye(self) -> None:
-        if not self._busy:
-            self._post(self.agent.client.disconnect())
+        for message in self.agent.goodbyes()[: 0 if self._busy else 1]:
+            self._post(message)
             self._rest()
         self._leave()
 
 
-def _seconds(text: str | None) -> float:
-    """A `Retry-After` in seconds, at most the longest backoff; 0.0 without one, or for a date."""
+def retry_after_seconds(text: str | None, date: str | None) -> float:
+    """A `Retry-After` in seconds, within bounds; 0.0 without one.
+
+    Args:
+        text: a number of seconds, or an instant.
+        date: when the server answered, by its own clock.
+    """
+    wanted = 0.0
     try:
-        return min(max(0.0, float(text or 0)), MAX_BACKOFF_SECONDS)
+        wanted = float(text or 0)
     except ValueError:
-        return 0.0
+        with suppress(ValueError, TypeError):
+            wanted = (parsedate_to_datetime(text or "") - parsedate_to_datetime(date or "")).total_seconds()
+    return min(max(0.0, wanted), MAX_RETRY_AFTER_SECONDS)

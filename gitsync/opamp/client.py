@@ -5,7 +5,8 @@ Rules (OpAMP, duties of the agent)
   capabilities, and a sequence number one higher than the one before.
 - A report that equals the last one is not sent, so that two peers cannot keep each other talking.
 - ReportFullState brings everything, components included; before, only their hash is told.
-- A configuration that is offered again under the same hash is not handed out again.
+- A configuration that is offered again under the same hash is not handed out again; nor are connection settings.
+- Connection settings are tried before they are kept: an offered heartbeat holds once they are reported APPLIED.
 - A message with a command is executed and otherwise ignored; what the agent does not accept is ignored.
 - An answer for another instance uid is ignored. A new instance uid is used from the next message on.
 
@@ -14,7 +15,7 @@ Messages are serialised protobuf without frame header; empty bytes mean that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,18 +23,21 @@ from google.protobuf.message import DecodeError
 
 from gitsync.errors import ProtocolError
 from gitsync.ids import AgentUid, ConfigHash
+from gitsync.opamp.connection import Certificate, Destination
 from gitsync.opamp.messages import (
     Capability,
     Component,
     ComponentHealth,
     ConfigStatus,
     ConfigStatusReported,
+    ConnectionStatusReported,
     CustomMessageReceived,
     EffectiveObject,
     ErrorType,
 )
 from gitsync.opamp.pb import anyvalue_pb2 as anyvalue
 from gitsync.opamp.pb import opamp_pb2 as pb
+from gitsync.opamp.recent import RECENT_ERRORS
 from gitsync.opamp.wire import UID_BYTES
 
 _ERROR_TYPES = {int(kind): kind for kind in ErrorType}
@@ -57,6 +61,24 @@ class ReceivedConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedConnection:
+    """Connection settings that the server offers: what changed, as far as the agent accepts it.
+
+    Attributes:
+        settings_hash: for the report of what became of it.
+        heartbeat_seconds: offered with `opamp`; 0: no heartbeats. None: not offered.
+        telemetry: by `own_metrics`, `own_traces` and `own_logs`.
+        other: by the name that the agent knows.
+    """
+
+    settings_hash: bytes
+    opamp: Destination | None
+    heartbeat_seconds: int | None
+    telemetry: Mapping[str, Destination]
+    other: Mapping[str, Destination]
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedError:
     """The server could not process a message; `retry_after` is None unless it told one."""
 
@@ -72,6 +94,7 @@ class ClientStep:
     Attributes:
         outgoing: messages to send now, in this order.
         config: to be applied; None when there is none, or none that differs from the last.
+        connection: settings to be tried; None when there are none, or none that differ from the last.
         restart: the agent is told to restart.
         error: if set, everything else is empty.
         custom: a message of a capability that the agent declared.
@@ -80,6 +103,7 @@ class ClientStep:
 
     outgoing: tuple[bytes, ...] = ()
     config: ReceivedConfig | None = None
+    connection: ReceivedConnection | None = None
     restart: bool = False
     error: ReceivedError | None = None
     custom: CustomMessageReceived | None = None
@@ -100,8 +124,22 @@ def _health(health: ComponentHealth) -> pb.ComponentHealth:
         start_time_unix_nano=health.start_time_unix_nano,
         status_time_unix_nano=health.status_time_unix_nano,
         component_health_map={name: _health(child) for name, child in health.components.items()},
-        attributes=_attributes(health.attributes),
+        attributes=[*_attributes(health.attributes), *_recent_errors(health)],
     )
+
+
+def _recent_errors(health: ComponentHealth) -> list[anyvalue.KeyValue]:
+    if not health.recent_errors:
+        return []
+    entries: list[anyvalue.AnyValue] = []
+    for one in health.recent_errors:
+        pairs = _attributes({"message": one.message})
+        pairs.append(anyvalue.KeyValue(key="count", value=anyvalue.AnyValue(int_value=one.count)))
+        if one.timestamp is not None:
+            pairs += _attributes({"timestamp": one.timestamp.isoformat()})
+        entries.append(anyvalue.AnyValue(kvlist_value=anyvalue.KeyValueList(values=pairs)))
+    listed = anyvalue.AnyValue(array_value=anyvalue.ArrayValue(values=entries))
+    return [anyvalue.KeyValue(key=RECENT_ERRORS, value=listed)]
 
 
 def _component(component: Component) -> pb.ComponentDetails:
@@ -126,6 +164,37 @@ def _config_status(status: ConfigStatusReported) -> pb.RemoteConfigStatus:
     )
 
 
+_OWN = (
+    (Capability.REPORTS_OWN_METRICS, "own_metrics"),
+    (Capability.REPORTS_OWN_TRACES, "own_traces"),
+    (Capability.REPORTS_OWN_LOGS, "own_logs"),
+)
+
+
+def _connection_status(status: ConnectionStatusReported) -> pb.ConnectionSettingsStatus:
+    return pb.ConnectionSettingsStatus(
+        last_connection_settings_hash=status.settings_hash,
+        status=int(status.status),  # type: ignore[arg-type]  # same numbers, proven by a test
+        error_message=status.error,
+    )
+
+
+def _destination(
+    offer: pb.OpAMPConnectionSettings | pb.TelemetryConnectionSettings | pb.OtherConnectionSettings,
+) -> Destination:
+    certificate = None
+    if offer.HasField("certificate"):
+        found = offer.certificate
+        certificate = Certificate(found.cert, found.private_key, found.ca_cert)
+    settings = offer.other_settings if isinstance(offer, pb.OtherConnectionSettings) else {}
+    return Destination(
+        offer.destination_endpoint,
+        tuple((one.key, one.value) for one in offer.headers.headers),
+        certificate,
+        tuple(sorted(settings.items())),
+    )
+
+
 class ClientState:
     """Protocol state of one simulated agent. See the module's rules.
 
@@ -134,6 +203,7 @@ class ClientState:
         server_capabilities: `ServerCapability` bits as the server told them last; 0 before.
         server_custom: custom capabilities of the server.
         last_received_at: monotonic seconds of the last message; 0.0 before.
+        heartbeat_seconds: interval that the server offered and the agent took; 0: no heartbeats; None: the agent's own.
     """
 
     def __init__(
@@ -150,6 +220,8 @@ class ClientState:
         effective: Mapping[str, EffectiveObject] | None = None,
         config_status: ConfigStatusReported | None = None,
         request_uid: bool = False,
+        keeps_uid: bool = False,
+        number_of: Callable[[int], int] | None = None,
     ) -> None:
         """An agent that has not connected yet.
 
@@ -165,11 +237,14 @@ class ClientState:
             effective: the configuration that it runs at first; None: none.
             config_status: kept from an earlier run of this agent; None: it never had a remote configuration.
             request_uid: the uid is a temporary one, and the server is asked for another.
+            keeps_uid: a fault of real clients: the uid that the server gives is not used.
+            number_of: the sequence number of the n-th message, from 0 on; None: n. Others are faults of real clients.
         """
         self.uid = uid
         self.server_capabilities = 0
         self.server_custom: frozenset[str] = frozenset()
         self.last_received_at = 0.0
+        self.heartbeat_seconds: int | None = None
         self._description = (dict(identifying), dict(non_identifying))
         self._capabilities = int(capabilities) | int(Capability.REPORTS_STATUS)
         self._custom = tuple(custom_capabilities)
@@ -179,8 +254,13 @@ class ClientState:
         self._effective: Mapping[str, EffectiveObject] = {} if effective is None else effective
         self._status = config_status
         self._config_hash = b"" if config_status is None else config_status.config_hash
+        self._connection_status: ConnectionStatusReported | None = None
+        self._connection_hash = b""
+        self._offered_heartbeat: int | None = None
         self._request_uid = request_uid
-        self._sequence_num = 0
+        self._keeps_uid = keeps_uid
+        self._number_of = number_of
+        self._sent = 0
 
     @property
     def capabilities(self) -> int:
@@ -195,7 +275,7 @@ class ClientState:
     @property
     def next_sequence_num(self) -> int:
         """The number that the next message gets."""
-        return self._sequence_num
+        return self._sent if self._number_of is None else self._number_of(self._sent)
 
     def _has(self, capability: Capability) -> bool:
         return bool(self._capabilities & capability)
@@ -204,13 +284,13 @@ class ClientState:
         flags = pb.AgentToServerFlags_RequestInstanceUid if self._request_uid else 0
         return pb.AgentToServer(
             instance_uid=self.uid,
-            sequence_num=self._sequence_num,
+            sequence_num=self.next_sequence_num,
             capabilities=self._capabilities,
             flags=flags,
         )
 
     def _send(self, message: pb.AgentToServer) -> bytes:
-        self._sequence_num += 1
+        self._sent += 1
         return message.SerializeToString()
 
     def _full(self, *, with_components: bool) -> bytes:
@@ -231,6 +311,8 @@ class ClientState:
             message.remote_config_status.CopyFrom(_config_status(status))
         if self._has(Capability.REPORTS_AVAILABLE_COMPONENTS):
             self._add_components(message, with_map=with_components)
+        if self._connection_status is not None and self._has(Capability.REPORTS_CONNECTION_SETTINGS_STATUS):
+            message.connection_settings_status.CopyFrom(_connection_status(self._connection_status))
         return self._send(message)
 
     def _add_components(self, message: pb.AgentToServer, *, with_map: bool) -> None:
@@ -263,6 +345,25 @@ class ClientState:
             return b""
         message = self._message()
         message.remote_config_status.CopyFrom(_config_status(report))
+        return self._send(message)
+
+    def report_connection(self, settings_hash: bytes, status: ConfigStatus, error: str = "") -> bytes:
+        """What became of connection settings; empty when it was said before, or such reports are not declared.
+
+        With APPLIED the heartbeat that was offered under this hash is in force.
+        """
+        if status is ConfigStatus.APPLIED and settings_hash == self._connection_hash:
+            if self._offered_heartbeat is not None:
+                self.heartbeat_seconds = self._offered_heartbeat
+            self._offered_heartbeat = None
+        report = ConnectionStatusReported(settings_hash, status, error)
+        if report == self._connection_status:
+            return b""
+        self._connection_status = report
+        if not self._has(Capability.REPORTS_CONNECTION_SETTINGS_STATUS):
+            return b""
+        message = self._message()
+        message.connection_settings_status.CopyFrom(_connection_status(report))
         return self._send(message)
 
     def report_health(self, health: ComponentHealth) -> bytes:
@@ -359,6 +460,7 @@ class ClientState:
         return ClientStep(
             outgoing=self._answer_flags(message.flags),
             config=self._take_config(message),
+            connection=self._take_connection(message),
             custom=self._take_custom(message),
             renamed=renamed,
         )
@@ -372,7 +474,7 @@ class ClientState:
 
     def _take_uid(self, message: pb.ServerToAgent) -> bool:
         new = message.agent_identification.new_instance_uid
-        if len(new) != UID_BYTES:
+        if len(new) != UID_BYTES or self._keeps_uid:
             return False
         self.uid = AgentUid(new)
         self._request_uid = False
@@ -401,6 +503,28 @@ class ClientState:
                 name: ConfigObject(entry.body, entry.content_type, entry.role)
                 for name, entry in offer.config.config_map.items()
             },
+        )
+
+    def _take_connection(self, message: pb.ServerToAgent) -> ReceivedConnection | None:
+        offer = message.connection_settings
+        if not message.HasField("connection_settings") or offer.hash == self._connection_hash:
+            return None
+        opamp, heartbeat = None, None
+        if offer.HasField("opamp") and self._has(Capability.ACCEPTS_OPAMP_CONNECTION_SETTINGS):
+            opamp, heartbeat = _destination(offer.opamp), offer.opamp.heartbeat_interval_seconds
+        # The names are those of message fields; the stubs want a literal.
+        own = [name for bit, name in _OWN if self._has(bit) and offer.HasField(name)]  # type: ignore[arg-type]
+        takes_others = self._has(Capability.ACCEPTS_OTHER_CONNECTION_SETTINGS)
+        others = offer.other_connections if takes_others else {}
+        if opamp is None and not own and not others:
+            return None
+        self._connection_hash, self._offered_heartbeat = offer.hash, heartbeat
+        return ReceivedConnection(
+            offer.hash,
+            opamp,
+            heartbeat,
+            {name: _destination(getattr(offer, name)) for name in own},
+            {name: _destination(one) for name, one in sorted(others.items())},
         )
 
     def _take_custom(self, message: pb.ServerToAgent) -> CustomMessageReceived | None:

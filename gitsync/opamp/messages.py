@@ -12,6 +12,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeVar
 
 from gitsync.ids import AgentUid
 
@@ -81,6 +84,29 @@ class ErrorType(enum.IntEnum):
     UNAVAILABLE = 2
 
 
+_V = TypeVar("_V")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, _V]:
+    """One empty mapping for everybody: a tree of health has dozens of them."""
+    return _NOTHING  # type: ignore[return-value]  # it is empty, so it holds any kind of value
+
+
+@dataclass(frozen=True, slots=True)
+class RecentError:
+    """One entry of the attribute `recent_errors`.
+
+    Attributes:
+        timestamp: None when none was told, or none that can be read.
+        count: how often it happened; at least 1.
+    """
+
+    timestamp: datetime | None
+    message: str
+    count: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
     """Health of an agent, or of one of its components.
@@ -89,7 +115,8 @@ class ComponentHealth:
         status: a word of the agent's own; may be empty.
         last_error: may be empty, also when not healthy.
         start_time_unix_nano: 0 when it does not run, or is not told.
-        components: children by name.
+        components: children by name, in the order of their names.
+        recent_errors: newest first.
     """
 
     healthy: bool
@@ -97,8 +124,9 @@ class ComponentHealth:
     last_error: str = ""
     start_time_unix_nano: int = 0
     status_time_unix_nano: int = 0
-    components: Mapping[str, ComponentHealth] = field(default_factory=dict)
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, ComponentHealth] = field(default_factory=_nothing)
+    attributes: Mapping[str, str] = field(default_factory=_nothing)
+    recent_errors: tuple[RecentError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +279,17 @@ class Renamed:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceBroken:
+    """The number of a message does not follow the one before.
+
+    Something was lost, the agent is a new process, or there are two of them.
+    """
+
+    previous: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class OffersOpened:
     """From now on the agent may be offered a configuration."""
 
@@ -274,6 +313,7 @@ Event = (
     | ConnectionSettingsRequested
     | UidRequested
     | Renamed
+    | SequenceBroken
     | OffersOpened
     | Disconnected
 )

@@ -77,6 +77,12 @@ def custom_message_tail(capability: str, type: str, data: bytes) -> bytes:  # no
     return pb.ServerToAgent(custom_message=custom).SerializeToString()
 
 
+def identification_tail(new_uid: bytes) -> bytes:
+    """A new instance uid as a tail."""
+    new = pb.AgentIdentification(new_instance_uid=new_uid)
+    return pb.ServerToAgent(agent_identification=new).SerializeToString()
+
+
 def head(uid: bytes) -> bytes:
     """A serialised ServerToAgent with only its instance uid: the usual answer, and the head of every offer.
 

@@ -3,7 +3,8 @@
 Rules
 - A peer decides how much it sends, so each collection and each text is cut here; nothing raises.
 - Enum numbers that we do not know count as unset (OpAMP, Ignorable Capability Extensions).
-- NUL characters become U+FFFD: no database stores them in text.
+- Maps are read in the order of their names: protobuf gives them in any order, and what is cut and which error is named
+  first must not change from one message to the next.
 """
 
 from __future__ import annotations
@@ -28,19 +29,22 @@ from gitsync.opamp.messages import (
     PackagesReported,
     PackageState,
     PackageStatus,
+    RecentError,
 )
 from gitsync.opamp.pb import anyvalue_pb2 as anyvalue
 from gitsync.opamp.pb import opamp_pb2 as pb
+from gitsync.opamp.recent import RECENT_ERRORS, read_recent_errors
+from gitsync.opamp.texts import MAX_TEXT_CHARS, text
 
 MAX_ATTRIBUTES = 128
 """Attributes that are kept of one list."""
-MAX_TEXT_CHARS = 1024
-"""Characters that are kept of a value, a name or an error text."""
 MAX_HEALTH_NODES = 1024
 MAX_HEALTH_DEPTH = 8
 MAX_COMPONENTS = 4096
 MAX_COMPONENT_DEPTH = 4
-MAX_PACKAGES = 256
+MAX_PACKAGES = 64
+MAX_HASH_BYTES = 64
+"""Bytes that are kept of a hash of a package, which the agent chooses."""
 MAX_CUSTOM_CAPABILITIES = 64
 
 _CONFIG_STATUSES = {int(status): status for status in ConfigStatus}
@@ -58,11 +62,6 @@ class _Budget:
     def take(self) -> bool:
         self.left -= 1
         return self.left >= 0
-
-
-def text(value: str) -> str:
-    """`value` without NUL characters, cut to `MAX_TEXT_CHARS`."""
-    return value[:MAX_TEXT_CHARS].replace("\0", "�")
 
 
 def _scalar(value: anyvalue.AnyValue) -> str | None:
@@ -101,7 +100,7 @@ def read_health(health: pb.ComponentHealth) -> ComponentHealth:
 def _health(health: pb.ComponentHealth, depth: int, budget: _Budget) -> ComponentHealth:
     components: dict[str, ComponentHealth] = {}
     if depth > 1:
-        for name, child in health.component_health_map.items():
+        for name, child in sorted(health.component_health_map.items()):
             if not budget.take():
                 break
             components[text(name)] = _health(child, depth - 1, budget)
@@ -113,7 +112,15 @@ def _health(health: pb.ComponentHealth, depth: int, budget: _Budget) -> Componen
         status_time_unix_nano=health.status_time_unix_nano,
         components=components,
         attributes=read_attributes(health.attributes),
+        recent_errors=_recent_errors(health.attributes),
     )
+
+
+def _recent_errors(pairs: Iterable[anyvalue.KeyValue]) -> tuple[RecentError, ...]:
+    for pair in pairs:
+        if pair.key == RECENT_ERRORS:
+            return read_recent_errors(pair.value)
+    return ()
 
 
 def _components(found: Mapping[str, pb.ComponentDetails], depth: int, budget: _Budget) -> dict[str, Component]:
@@ -137,21 +144,26 @@ def read_components(available: pb.AvailableComponents) -> ComponentsReported:
 def read_packages(statuses: pb.PackageStatuses) -> PackagesReported:
     """The package states, at most `MAX_PACKAGES`."""
     packages: dict[str, PackageState] = {}
-    for name, status in statuses.packages.items():
+    for name, status in sorted(statuses.packages.items()):
         if len(packages) == MAX_PACKAGES:
             break
         packages[text(name)] = PackageState(
             version=text(status.agent_has_version),
-            hash=status.agent_has_hash,
+            hash=status.agent_has_hash[:MAX_HASH_BYTES],
             offered_version=text(status.server_offered_version),
-            offered_hash=status.server_offered_hash,
+            offered_hash=status.server_offered_hash[:MAX_HASH_BYTES],
             status=_PACKAGE_STATUSES.get(status.status, PackageStatus.INSTALL_PENDING),
             error=text(status.error_message),
-            download_percent=(
-                status.download_details.download_percent if status.HasField("download_details") else None
-            ),
+            download_percent=_percent(status) if status.HasField("download_details") else None,
         )
-    return PackagesReported(packages, statuses.server_provided_all_packages_hash, text(statuses.error_message))
+    offered = statuses.server_provided_all_packages_hash[:MAX_HASH_BYTES]
+    return PackagesReported(packages, offered, text(statuses.error_message))
+
+
+def _percent(status: pb.PackageStatus) -> float | None:
+    """How far the download is; None for what is no percentage (a NaN could not be stored)."""
+    percent = status.download_details.download_percent
+    return percent if 0 <= percent <= 100 else None
 
 
 def read_effective(config: pb.EffectiveConfig) -> EffectiveReported:

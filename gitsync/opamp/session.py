@@ -12,6 +12,7 @@ Rules (OpAMP; numbers and reasons in the specification's chapters named here)
   that are still starting report such a configuration as applied and do not run it.
 - A sequence number that goes back is a new process of the same agent.
 - A command travels alone; a new instance uid is told once, and again only when the agent asks again.
+- A request for a certificate is refused, in an answer with nothing else in it; what else the message said counts.
 
 A session outlives its link. It is one object per agent, tens of thousands in a process: no timers, no
 generated objects, no history. `now` is a monotonic clock in seconds.
@@ -29,20 +30,24 @@ from gitsync.opamp.messages import (
     Capability,
     CustomCapabilitiesReported,
     Disconnected,
+    ErrorType,
     Event,
     OffersOpened,
     Renamed,
+    SequenceBroken,
     UidRequested,
 )
-from gitsync.opamp.offers import SharedOffer, head
+from gitsync.opamp.offers import SharedOffer, head, identification_tail
 from gitsync.opamp.pb import opamp_pb2 as pb
 from gitsync.opamp.reports import read_reports
-from gitsync.opamp.wire import UID_BYTES
+from gitsync.opamp.wire import UID_BYTES, error_reply
 
 OPENING_SECONDS = 2.0
 """How long after the first message of a WebSocket link offers open by themselves."""
 REPEATED_QUESTIONS = 2
 """How often a question is repeated to an agent that repeats its description."""
+NO_CERTIFICATES = "this server does not issue certificates yet"
+"""What an agent is told that asks for one."""
 DEFAULT_HEARTBEAT_SECONDS = 30
 """Interval of heartbeats and polls unless the server offered another one."""
 
@@ -56,11 +61,13 @@ class Step:
             may be appended to make one message (`reply + shared.tail`): so a poll is offered something.
         events: in the order in which they happened.
         deadline: when `Session.tick` wants to be called; None: not at all.
+        alone: nothing may be appended to the reply: it refuses what the message asked for.
     """
 
     reply: bytes
     events: tuple[Event, ...] = ()
     deadline: float | None = None
+    alone: bool = False
 
 
 # Plain numbers: arithmetic on enum members costs as much as reading the rest of a status report.
@@ -123,6 +130,7 @@ class Session:
         "_deadline",
         "_digest",
         "_greeted",
+        "_heartbeat",
         "_last_flags",
         "_last_message_at",
         "_new_uid",
@@ -132,6 +140,7 @@ class Session:
         "_repeats",
         "_seen",
         "_sequence_num",
+        "_sequences",
         "_server_capabilities",
         "_server_custom",
         "_uid",
@@ -157,6 +166,8 @@ class Session:
         self._digest = 0  # of the last message's content, see _content_digest
         self._custom: frozenset[str] = frozenset()
         self._polled = False
+        self._heartbeat = DEFAULT_HEARTBEAT_SECONDS
+        self._sequences = 0
         self._seen = 0  # messages of this process of the agent on this link, at most 2
         self._greeted = False
         self._offers_open = False
@@ -211,8 +222,13 @@ class Session:
     def heartbeat_seconds(self) -> int:
         """Longest expected silence; 0: none is expected, the link alone tells whether the agent is there."""
         if self._polled or self._capabilities & Capability.REPORTS_HEARTBEAT:
-            return DEFAULT_HEARTBEAT_SECONDS
+            return self._heartbeat
         return 0
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences of messages this session saw begin: one for each process of the agent since it is here."""
+        return self._sequences
 
     @property
     def last_message_at(self) -> float:
@@ -275,10 +291,17 @@ class Session:
         self._last_flags = 0
         self._repeats = 0
         self._take_capabilities(message, events)
-        missing = _missing(message, self._capabilities)
+        # What the next message in a sequence leaves out has not changed; nothing is asked, so nothing can be missing.
+        is_quiet = number == previous + 1 and not (self._pending | self._asked) and not self._absent
+        missing = 0 if is_quiet and number > 1 else _missing(message, self._capabilities)
         answered = self._take_answer(missing)
         if not self._is_bare_poll(message):
+            # Clients begin to count at 0, some at 1; who was known elsewhere may go on with 1, and says little then.
+            is_first = number == 0 or (number == 1 and not missing & _DESCRIPTION)
+            self._sequences += is_first if previous == _UNKNOWN else number <= previous
             self._take_sequence(number, digest, answered)
+        if number not in (previous, previous + 1) and previous != _UNKNOWN and not self._is_bare_poll(message):
+            events.append(SequenceBroken(previous, number))
         for report in read_reports(message):
             if isinstance(report, CustomCapabilitiesReported):
                 self._custom = report.capabilities
@@ -292,14 +315,14 @@ class Session:
             self._asked &= ~_REPORT_COMPONENTS
             self._pending &= ~_REPORT_COMPONENTS
         wants_uid = bool(message.flags & _REQUEST_INSTANCE_UID)
-        if wants_uid and self._new_uid is None:
+        if wants_uid and self._new_uid is None and not message.HasField("connection_settings_request"):
             events.append(UidRequested())
         if message.HasField("agent_disconnect"):
             self._forget_link()
             events.append(Disconnected())
         else:
             self._count(now, follows, events)
-        return Step(self._answer(tell_uid=wants_uid), tuple(events), self._deadline)
+        return self._reply(message, events)
 
     def _take_uid(self, uid: bytes, events: list[Event]) -> None:
         if uid == self._uid:
@@ -340,8 +363,7 @@ class Session:
             # The same first message on a new link: nothing new to say, but this link has spoken.
             self._count(now, follows=False, events=events)
         self._greeted = False  # the capabilities may have been lost with the first answer
-        wants_uid = bool(message.flags & _REQUEST_INSTANCE_UID)
-        return Step(self._answer(tell_uid=wants_uid), tuple(events), self._deadline)
+        return self._reply(message, events)
 
     def _take_sequence(self, number: int, digest: int, answered: bool) -> None:
         if number <= self._sequence_num:
@@ -391,11 +413,20 @@ class Session:
         self._greeted = False
         self._offers_open = False
         self._deadline = None
-        # A request that was not answered is made again.
-        self._pending |= self._asked
+        # A request that was not answered is made again; whom to ask for components is the caller's choice anew.
+        self._pending |= self._asked & ~_REPORT_COMPONENTS
         self._asked = 0
 
     # ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _reply(self, message: pb.AgentToServer, events: list[Event]) -> Step:
+        """The step of a message that was taken."""
+        if message.HasField("connection_settings_request"):
+            # What is due stays due: an error has nothing beside it (ServerToAgent.error_response).
+            refusal = error_reply(self._uid, ErrorType.BAD_REQUEST, NO_CERTIFICATES)
+            return Step(refusal, tuple(events), self._deadline, alone=True)
+        tell_uid = bool(message.flags & _REQUEST_INSTANCE_UID)
+        return Step(self._answer(tell_uid=tell_uid), tuple(events), self._deadline)
 
     def _answer(self, *, tell_uid: bool = False) -> bytes:
         """The agent's uid, and whatever is due: greeting, flags, its new uid."""
@@ -410,13 +441,8 @@ class Session:
         elif flags:
             reply += _tail(flags, 0, ())
         if tell_uid and self._new_uid is not None:
-            reply += self._identification(self._new_uid)
+            reply += identification_tail(self._new_uid)
         return reply
-
-    @staticmethod
-    def _identification(uid: AgentUid) -> bytes:
-        new = pb.AgentIdentification(new_instance_uid=uid)
-        return pb.ServerToAgent(agent_identification=new).SerializeToString()
 
     # ── What the server does ────────────────────────────────────────────────────────────────────────────────
 
@@ -465,7 +491,11 @@ class Session:
         if new_uid == self._uid:
             raise ValueError(f"agent {show_uid(new_uid)} has this instance uid already")
         self._new_uid = new_uid
-        return Step(self._beat.reply + self._identification(new_uid), (), self._deadline)
+        return Step(self._beat.reply + identification_tail(new_uid), (), self._deadline)
+
+    def expect_heartbeats(self, seconds: int) -> None:
+        """The agent was told this interval and took it; 0: it goes by the default again."""
+        self._heartbeat = seconds or DEFAULT_HEARTBEAT_SECONDS
 
     def request_full_state(self) -> None:
         """Ask for everything in the next answer, unless a request is outstanding."""
@@ -478,6 +508,20 @@ class Session:
         """
         if self._capabilities & Capability.REPORTS_AVAILABLE_COMPONENTS:
             self._pending |= _REPORT_COMPONENTS & ~self._asked
+
+    def withdraw_components(self) -> None:
+        """The component map is not wanted of this agent any more: another one gave it, or it does not answer."""
+        self._asked &= ~_REPORT_COMPONENTS
+        self._pending &= ~_REPORT_COMPONENTS
+
+    def ask(self) -> Step:
+        """The message with the questions that are due, for a link on which the agent has spoken.
+
+        The reply is empty when nothing is due, or the agent must speak first.
+        """
+        if not self._pending or not self._seen:
+            return Step(b"", (), self._deadline)
+        return Step(self._answer(), (), self._deadline)
 
     def tick(self, now: float) -> Step:
         """Do what is due at `now`; the reply is empty."""

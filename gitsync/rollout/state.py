@@ -146,7 +146,7 @@ class Transition:
     """One thing that happened to a target, for people and for history.
 
     Attributes:
-        cause: commit | delete | complete | back (stable words).
+        cause: commit | delete | complete | back | connection (stable words).
         before, after: the target's stable version.
     """
 

@@ -44,9 +44,19 @@ def on_commit(state: TargetState, proposal: Proposal | None, now: datetime) -> R
     return after, (Transition(cause, state.stable, wanted, _REASONS[cause], now),)
 
 
+def on_redefinition(state: TargetState, now: datetime) -> Result:
+    """The version in effect is defined anew in a part that its digest does not cover: nothing moves.
+
+    Returns:
+        The state as it is, and what people see in its history.
+    """
+    return state, (Transition("connection", state.stable, state.stable, _REASONS["connection"], now),)
+
+
 _REASONS = {
     "commit": "new version, open to all agents at once",
     "back": "a version that was completed before",
+    "connection": "other connection settings; the configuration stays",
     "delete": "the commit no longer has this target",
 }
 

@@ -10,6 +10,7 @@ from gitsync.server.http import HttpServer
 from gitsync.server.listener import ListenerOptions
 from gitsync.server.opamp import OpampListener
 from gitsync.server.rest import create_app
+from gitsync.server.secret_files import SecretFiles
 from gitsync.server.signer import FileSigner
 from gitsync.server.tls import TlsOptions
 
@@ -19,6 +20,7 @@ __all__ = [
     "HttpServer",
     "ListenerOptions",
     "OpampListener",
+    "SecretFiles",
     "TlsOptions",
     "WebhookSecrets",
     "create_app",

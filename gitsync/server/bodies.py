@@ -16,6 +16,8 @@ from gitsync.errors import ProtocolError
 MEDIA_TYPE = b"application/x-protobuf"
 MAX_MEMBERS = 16
 """Gzip members in one body: each costs several KiB however small it is."""
+INFLATER_BYTES = 40 << 10
+"""What a decoder keeps for itself, mostly the last 32 KiB of its output."""
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _GZIP_NAMES = (b"gzip", b"x-gzip")
 
@@ -85,6 +87,11 @@ class Body:
         self._received = 0
         self._inflater = zlib.decompressobj(_GZIP_WINDOW) if compressed else None
         self._members = 1
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept until the body is complete."""
+        return len(self._content) + (INFLATER_BYTES if self._compressed else 0)
 
     def add(self, data: bytes) -> None:
         """Takes the next bytes.

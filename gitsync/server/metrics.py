@@ -17,12 +17,15 @@ from gitsync.control.meters import Histogram, Meters
 from gitsync.control.records import SyncState
 from gitsync.control.service import Service, SourceStatus
 from gitsync.errors import Unavailable
+from gitsync.fleet.agent import CommandState
 from gitsync.ids import TargetId
+from gitsync.server.listener import TURNED_AWAY
 
 log = logging.getLogger("gitsync.metrics")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UPDATE_STATUSES = ("offered", "applying", "applied", "failed", "no_answer")
+CONNECTION_RESULTS = ("offered", "done", "failed", "lost")
 SYNC_RESULTS = ("success", "error", "noop", "rejected", "refused")
 Samples = Iterable[tuple[Sequence[str], float]]
 Histograms = Iterable[tuple[Sequence[str], Histogram]]
@@ -89,6 +92,13 @@ class Snapshot(Collector):
             _keyed(updates),
             "status",
         )
+        offers = dict.fromkeys(CONNECTION_RESULTS, 0) | meters.connection_offers
+        yield _counter(
+            "gitsync_connection_offers",
+            "Offers of connection settings, and what became of those that move agents.",
+            _keyed(offers),
+            "result",
+        )
         yield _histogram(
             "opamp_server_message_duration_seconds",
             "Time to handle one message of an agent.",
@@ -100,6 +110,38 @@ class Snapshot(Collector):
             "Messages of agents that were refused.",
             _keyed(meters.protocol_errors),
             "code",
+        )
+        yield _counter(
+            "gitsync_agent_commands",
+            "Commands to agents, by what became of them.",
+            (dict.fromkeys((("restart", str(one)) for one in CommandState), 0) | meters.commands).items(),
+            "command",
+            "result",
+        )
+        yield _counter(
+            "gitsync_custom_messages",
+            "Custom messages of agents and to them.",
+            ({("", "ignored"): 0} | meters.custom_messages).items(),
+            "capability",
+            "result",
+        )
+        yield _counter(
+            "gitsync_duplicate_uids", "Agents that used the uid of another one.", [((), meters.duplicate_uids)]
+        )
+        yield _counter(
+            "gitsync_throttled", "Times that a connection was not read for a while.", [((), meters.throttled)]
+        )
+        yield _counter(
+            "gitsync_turned_away",
+            "Agents that were not served because the server had no room.",
+            _keyed(dict.fromkeys(TURNED_AWAY, 0) | meters.turned_away),
+            "reason",
+        )
+        yield _counter(
+            "gitsync_tls_reloads",
+            "Times that the TLS files of the agents' port had changed.",
+            _keyed(dict.fromkeys(("error", "success"), 0) | meters.tls_reloads),
+            "result",
         )
         yield _histogram(
             "gitsync_config_push_seconds",

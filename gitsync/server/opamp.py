@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
-import ssl
 
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentHandler
@@ -12,15 +12,20 @@ from gitsync.errors import SettingsError
 from gitsync.server.faults import Faults
 from gitsync.server.listener import Hub, ListenerOptions, write_joined, write_references
 from gitsync.server.post import HttpConnection
-from gitsync.server.tls import TlsOptions, load_context
-from gitsync.server.tlswire import TlsWire
+from gitsync.server.tls import Certificates, TlsOptions
+from gitsync.server.tlsgate import HandshakeGate
+from gitsync.server.tlswire import TlsPort, TlsWire
 from gitsync.server.wheel import TimingWheel
 
 __all__ = ["ListenerOptions", "OpampListener", "TlsOptions"]
 
 BACKLOG = 4096
-LEAVING_SLICE = 200
-"""Goodbyes that are said before the loop does something else."""
+LEAVING_SECONDS = 0.05
+"""Between two slices of goodbyes."""
+LEAVING_SHARE = 0.8
+"""Of the time to stop: over this part of it goodbyes are spread, the rest is for answers to them."""
+LEAVING_RATE = 50
+"""Goodbyes a second, at least: a small fleet need not be spread that far."""
 
 
 class OpampListener:
@@ -43,6 +48,8 @@ class OpampListener:
         self._meters = meters
         self._hub: Hub | None = None
         self._servers: list[asyncio.Server] = []
+        self._stopping: Hub | None = None
+        self._hurried = False
         self.port = options.port
 
     @property
@@ -59,8 +66,8 @@ class OpampListener:
             SettingsError: `agents.listen`: the address cannot be used; see also `tls.load_context`.
         """
         options = self._options
-        context = None if options.tls is None else load_context(options.tls)
         loop = asyncio.get_running_loop()
+        certificates = None if options.tls is None else Certificates(options.tls, loop, self._meters.tls_reloads)
         tick = options.tick.total_seconds()
         is_uvloop = type(loop).__module__.partition(".")[0] == "uvloop"
         hub = Hub(
@@ -73,35 +80,43 @@ class OpampListener:
             write_references if is_uvloop else write_joined,
         )
         hub.empty.set()
+        gate = HandshakeGate(loop, hub.wheel, options.max_handshakes)
+        tls = None if certificates is None else TlsPort(hub, certificates, gate)
         sockets = await self._bind(loop)
         self._hub = hub
         self.port = sockets[0].getsockname()[1]
         hub.wheel.start()
         for one in sockets:
-            self._servers.append(await loop.create_server(lambda: _protocol(hub, context), sock=one, backlog=BACKLOG))
+            self._servers.append(await loop.create_server(lambda: _protocol(hub, tls), sock=one, backlog=BACKLOG))
 
     async def stop(self, drain_seconds: float = 5.0) -> None:
-        """Takes no more connections, says goodbye to all, waits for their part, then closes what is left.
+        """Says goodbye to all, spread over the time, waits for their part, then closes what is left.
 
-        Nothing happens when it was not started.
+        Meanwhile agents that were not told yet are served as ever, and new connections are answered 503: who looks for
+        another server finds out at once. Nothing happens when it was not started.
 
         Args:
-            drain_seconds: how long to wait for peers.
+            drain_seconds: how long this may take; `hurry` ends it.
         """
         hub, self._hub = self._hub, None
         if hub is None:
             return
         hub.stopping = True
+        hub.leaving = set(hub.connections)
+        if self._hurried or not hub.leaving:
+            hub.left.set()
         servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        self._stopping = hub
         try:
             async with asyncio.timeout(drain_seconds):
-                await self._say_goodbye(hub)
-                await hub.empty.wait()
+                await self._say_goodbye(hub, drain_seconds)
+                await hub.left.wait()
         except TimeoutError:
             pass
         finally:
+            hub.closed = True
+            for server in servers:
+                server.close()
             for connection in list(hub.connections):
                 connection.abort()
             hub.wheel.stop()
@@ -110,12 +125,26 @@ class OpampListener:
         for server in servers:
             await server.wait_closed()
 
+    def hurry(self) -> None:
+        """Ends the goodbyes of `stop`, now or when it comes to that."""
+        self._hurried = True
+        if self._stopping is not None:
+            self._stopping.left.set()
+
     @staticmethod
-    async def _say_goodbye(hub: Hub) -> None:
-        for index, connection in enumerate(list(hub.connections)):
-            connection.leave()
-            if index % LEAVING_SLICE == LEAVING_SLICE - 1:
-                await asyncio.sleep(0)
+    async def _say_goodbye(hub: Hub, drain_seconds: float) -> None:
+        """Evenly, so that agents do not all reach the next server in the same second."""
+        known = list(hub.leaving)
+        spread = min(drain_seconds * LEAVING_SHARE, len(known) / LEAVING_RATE)
+        slices = math.ceil(spread / LEAVING_SECONDS) or 1
+        begun = hub.time()
+        for index in range(slices):
+            for connection in known[index * len(known) // slices : (index + 1) * len(known) // slices]:
+                if connection in hub.connections:
+                    connection.leave()
+            if hub.left.is_set():
+                return
+            await asyncio.sleep(begun + (index + 1) * LEAVING_SECONDS - hub.time())
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> list[socket.socket]:
         """Sockets of our own, because accepted ones inherit SO_SNDBUF from them."""
@@ -147,6 +176,6 @@ class OpampListener:
         return sockets
 
 
-def _protocol(hub: Hub, context: ssl.SSLContext | None) -> asyncio.Protocol:
+def _protocol(hub: Hub, tls: TlsPort | None) -> asyncio.Protocol:
     connection = HttpConnection(hub)
-    return connection if context is None else TlsWire(context, connection, hub.faults)
+    return connection if tls is None else TlsWire(tls, connection)

@@ -5,6 +5,10 @@ Rules (OpAMP, Plain HTTP Transport)
 - An answer is 200 with exactly `Content-Type: application/x-protobuf`, also when it holds an error for the agent.
 - A refusal has a text for people, and ends the connection, so that no half-read body is taken for a request.
 - Requests that arrive together are answered in order, one at a time.
+- Who is not let in gets 503 with a time to come back (`admission`); connections that are open keep their place.
+
+An ordinary request that arrives alone and whole is read by `heads` and answered at once; everything else goes through
+h11. Both ways end in the same answers.
 """
 
 from __future__ import annotations
@@ -12,14 +16,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from email.utils import formatdate
 from enum import Enum
 from math import inf
 
 import h11
 
 from gitsync.errors import ProtocolError
-from gitsync.server import bodies, handshake
+from gitsync.server import answers, bodies, handshake, heads
 from gitsync.server.listener import Hub, Wire, show_peer
 from gitsync.server.websocket import WebSocketLink
 
@@ -27,27 +30,12 @@ log = logging.getLogger("gitsync.opamp")
 
 SLICE_REQUESTS = 32
 """Requests of one peer that are answered before others get their turn."""
-RETRY_AFTER_SECONDS = 30
-"""OpAMP, Throttling: the recommended minimum."""
+PARSER_BYTES = 2 << 10
+"""What h11 keeps for a request that is not complete, beside its bytes."""
 _TLS_RECORD = 0x16
 _PROTOBUF = (b"Content-Type", bodies.MEDIA_TYPE)
 _TEXT = (b"Content-Type", b"text/plain; charset=utf-8")
-_REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    403: b"Forbidden",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    415: b"Unsupported Media Type",
-    426: b"Upgrade Required",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    503: b"Service Unavailable",
-    505: b"HTTP Version Not Supported",
-}
+_CLOSE = (b"Connection", b"close")
 
 
 class Phase(Enum):
@@ -86,6 +74,12 @@ class PostLink:
     def send(self, parts: Sequence[bytes], *, is_config: bool = False) -> None:
         """Does nothing: see `is_open`."""
 
+    def ping(self) -> None:
+        """Does nothing: a POST ends with its answer."""
+
+    def pause(self, seconds: float) -> None:
+        """Does nothing: the next message is another POST."""
+
     def close(self, code: int, reason: str) -> None:
         """Does nothing: a POST ends with its answer."""
 
@@ -98,7 +92,9 @@ class HttpConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_admitted",
         "_body",
+        "_counted",
         "_deadline",
         "_full",
         "_held",
@@ -117,12 +113,14 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, hub: Hub) -> None:
         self.slot = -1
         self._hub = hub
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=hub.options.max_header_bytes)
+        self._http: h11.Connection | None = None  # while a request is not ordinary
         self._phase = Phase.HEADERS
         self._is_first = True
+        self._admitted = False
         self._full = False
         self._held = False
         self._served = False
+        self._counted = 0
         self._paused_since = 0.0
         self._deadline = inf
         self._body: bodies.Body | None = None
@@ -153,7 +151,7 @@ class HttpConnection(asyncio.Protocol):
         if self._phase is Phase.END:
             self._wire.abort()
             return inf
-        if self._phase is Phase.BODY or self._http.trailing_data[0]:
+        if self._phase is Phase.BODY or self._unread_bytes():
             self._refuse(408, "the request takes too long to arrive")
             return self._deadline
         if self._is_first:
@@ -178,8 +176,11 @@ class HttpConnection(asyncio.Protocol):
         most = hub.options.max_connections
         self._full = len(hub.connections) > most
         # Who is refused politely holds a socket too, so that has a limit of its own.
-        if hub.stopping or len(hub.connections) > most + max(16, most // 10):
-            hub.faults.note("http.full", self._remote_addr, "too many connections; this one is dropped")
+        if len(hub.connections) > most + max(16, most // 10):
+            hub.turn_away("connections", self._remote_addr)
+            self._wire.abort()
+            return
+        if hub.closed:
             self._wire.abort()
             return
         self._expect(hub.options.header_timeout.total_seconds(), Phase.HEADERS)
@@ -188,16 +189,22 @@ class HttpConnection(asyncio.Protocol):
         """Takes bytes of the peer, in any portions."""
         if self._phase is Phase.END:
             return
-        if self._is_first and self._hub.options.tls is None and data[0] == _TLS_RECORD:
-            self._hub.refuse("http.tls", self._remote_addr, "the agent speaks TLS; this port speaks plain text")
-            self._wire.abort()
-            return
+        http = self._http
+        if http is None:
+            if not self._held and not self._paused_since and self._take_ordinary(data):
+                return
+            if self._is_first and self._hub.options.tls is None and data[0] == _TLS_RECORD:
+                self._hub.refuse("http.tls", self._remote_addr, "the agent speaks TLS; this port speaks plain text")
+                self._wire.abort()
+                return
+            self._http = http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._hub.options.max_header_bytes)
         if self._phase is Phase.IDLE:
             self._expect(self._hub.options.header_timeout.total_seconds(), Phase.HEADERS)
         self._is_first = False
-        self._http.receive_data(data)
+        http.receive_data(data)
         if not self._held:
             self._advance()
+        self._count()
 
     def eof_received(self) -> None:
         """The peer sends nothing more; the transport closes by itself when what was answered is sent."""
@@ -205,7 +212,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._phase = Phase.END
-        self._body = self._request = None
+        self._forget()
         if self._served:
             self._hub.meters.open_links["http"] -= 1
         self._hub.remove(self)
@@ -221,13 +228,97 @@ class HttpConnection(asyncio.Protocol):
         if self._held:
             self._release()
 
+    # ── Room ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _turned_away(self, *, opens: bool) -> bool:
+        """Whether there is no room for this request; then that is answered."""
+        hub = self._hub
+        if self._admitted and not (opens and hub.stopping):
+            return False
+        if hub.stopping:
+            self._turn_away("draining")
+        elif self._full:
+            self._turn_away("connections")
+        elif not hub.admission.admit(hub.time()):
+            self._turn_away("rate")
+        else:
+            self._admitted = True
+            return False
+        return True
+
+    def _turn_away(self, reason: str) -> None:
+        text = self._hub.turn_away(reason, self._remote_addr)
+        self._end(503, text, [(b"Retry-After", b"%d" % self._hub.retry_after())])
+
+    def _unread_bytes(self) -> int:
+        """What h11 holds of a request that is not complete."""
+        return 0 if self._http is None else len(self._http.trailing_data[0])
+
+    def _count(self) -> None:
+        """Takes or gives room for what has come of a request that is not complete."""
+        if self._phase is Phase.END:
+            return
+        held = 0 if self._http is None else self._unread_bytes() + PARSER_BYTES
+        if self._body is not None:
+            held += self._body.held_bytes
+        if held != self._counted:
+            self._counted = self._hub.budget.change(self._counted, held)
+            if held > self._counted:
+                self._turn_away("bytes")
+
+    def _forget(self) -> None:
+        """Nothing of a request is needed any more."""
+        self._http = self._body = self._request = None
+        if self._counted:
+            self._hub.budget.give(self._counted)
+            self._counted = 0
+
     # ── Requests ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_ordinary(self, data: bytes) -> bool:
+        """Answers the request that almost every agent sends; False: h11 must read it."""
+        head = heads.read_head(data, self._hub.options.max_header_bytes)
+        if head is None:
+            return False
+        try:
+            if head.line == self._hub.get_line:
+                return self._open_ordinary(head, data)
+            if head.line == self._hub.post_line:
+                return self._post_ordinary(head, data)
+        except ProtocolError as error:
+            self._blame(error)
+        except Exception:  # a fault of ours in one connection must not reach the others
+            log.exception("%s: a request could not be processed", self._remote_addr)
+            self._fail()
+        else:
+            return False
+        return True
+
+    def _open_ordinary(self, head: heads.Head, data: bytes) -> bool:
+        opening = handshake.accept_ordinary(head.headers, compression=self._hub.options.compression)
+        if opening is None:
+            return False
+        self._is_first = False
+        if not self._turned_away(opens=True):
+            self._become(opening, data[head.length :])
+        return True
+
+    def _post_ordinary(self, head: heads.Head, data: bytes) -> bool:
+        length, limit = heads.body_length(head), self._hub.options.max_message_bytes
+        if length is None or head.length + length != len(data) or length > limit:
+            return False
+        self._is_first = False
+        if not self._turned_away(opens=False):
+            body = bodies.Body(limit, compressed=bodies.is_gzip(head.headers.get(b"content-encoding", b"")))
+            body.add(data[head.length :])
+            self._answer(body.finish(), head.headers.get(b"accept-encoding", b""))
+        return True
 
     def _advance(self) -> None:
         """Processes what has come."""
         left = SLICE_REQUESTS
         try:
-            while self._phase is not Phase.END:
+            while self._http is not None:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA or event is h11.PAUSED:
                     self._note_partial()
@@ -245,17 +336,22 @@ class HttpConnection(asyncio.Protocol):
                             return
                     case _:
                         return
-        except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint, f"not HTTP/1.1: {error}", logged="not a valid HTTP/1.1 request")
-        except ProtocolError as error:
-            self._refuse(error.status, error.message)
+        except (h11.RemoteProtocolError, ProtocolError) as error:
+            self._blame(error)
         except Exception:  # a fault of ours in one connection must not reach the others
             log.exception("%s: a request could not be processed", self._remote_addr)
             self._fail()
 
+    def _blame(self, error: h11.RemoteProtocolError | ProtocolError) -> None:
+        """Answers a request that breaks a rule."""
+        if isinstance(error, ProtocolError):
+            self._refuse(error.status, error.message)
+        else:
+            self._refuse(error.error_status_hint, f"not HTTP/1.1: {error}", logged="not a valid HTTP/1.1 request")
+
     def _note_partial(self) -> None:
         """The beginning of the next request came together with the one before."""
-        if self._phase is Phase.IDLE and self._http.trailing_data[0]:
+        if self._phase is Phase.IDLE and self._unread_bytes():
             self._expect(self._hub.options.header_timeout.total_seconds(), Phase.HEADERS)
 
     def _hold(self) -> None:
@@ -273,12 +369,12 @@ class HttpConnection(asyncio.Protocol):
         if self._phase is not Phase.END and not self._wire.is_closing():
             self._wire.resume_reading()
             self._advance()
+            self._count()
 
     def _begin(self, request: h11.Request) -> None:
         """Judges the head of a request; a body that is not welcome is never waited for."""
         self._request = request
-        if self._full:
-            self._refuse(503, "too many connections", [self._retry_after()])
+        if self._turned_away(opens=request.method != b"POST"):
             return
         if request.http_version not in (b"1.1", b"1.0"):
             self._refuse(505, "this server speaks HTTP/1.1")
@@ -304,7 +400,7 @@ class HttpConnection(asyncio.Protocol):
             raise ProtocolError(f"the body is larger than {limit} bytes", code="http.too-big", status=413)
         self._body = bodies.Body(limit, compressed=compressed)
         self._expect(self._hub.options.body_timeout.total_seconds(), Phase.BODY)
-        if self._http.they_are_waiting_for_100_continue:
+        if self._http is not None and self._http.they_are_waiting_for_100_continue:
             proceed = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
             self._wire.write(self._http.send(proceed) or b"")
 
@@ -322,11 +418,11 @@ class HttpConnection(asyncio.Protocol):
         if body is None:
             self._upgrade(request)
         else:
-            self._answer(request, body.finish())
+            self._answer(body.finish(), _header(request, b"accept-encoding"))
 
     # ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _answer(self, request: h11.Request, content: bytes) -> None:
+    def _answer(self, content: bytes, accept_encoding: bytes) -> None:
         """Hands a message to the handler, and answers."""
         hub = self._hub
         if not self._served:
@@ -336,42 +432,54 @@ class HttpConnection(asyncio.Protocol):
         hub.handler.opened(link)
         try:
             reply = b"".join(hub.handler.receive(link, content))
-            if len(reply) > hub.options.max_outgoing_bytes:
-                self._refuse(500, f"the answer has {len(reply)} bytes, which is too large to be sent")
-                return
-            headers = [_PROTOBUF]
-            if bodies.allows_gzip(b",".join(_headers(request, b"accept-encoding"))):
-                reply = bodies.compress(reply)
-                headers.append((b"Content-Encoding", b"gzip"))
-            self._respond(200, headers, reply)
         finally:
             hub.handler.closed(link)
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-            self._expect(hub.options.keep_alive.total_seconds(), Phase.IDLE)
-        else:
+        if len(reply) > hub.options.max_outgoing_bytes:
+            self._refuse(500, f"the answer has {len(reply)} bytes, which is too large to be sent")
+            return
+        headers = [_PROTOBUF]
+        if bodies.allows_gzip(accept_encoding):
+            reply = bodies.compress(reply)
+            headers.append((b"Content-Encoding", b"gzip"))
+        self._respond(200, headers, reply)
+        self._turn_to_next()
+
+    def _turn_to_next(self) -> None:
+        """Waits for the next request, or closes."""
+        http = self._http
+        is_last = (
+            self._hub.stopping if http is None else http.our_state is not h11.DONE or http.their_state is not h11.DONE
+        )
+        if is_last:
             self._wire.close()
-            self._expect(hub.options.close_timeout.total_seconds(), Phase.END)
+            self._expect(self._hub.options.close_timeout.total_seconds(), Phase.END)
+            self._forget()
+            return
+        if http is not None:
+            if http.trailing_data[0]:
+                http.start_next_cycle()
+            else:
+                self._http = None
+        self._expect(self._hub.options.keep_alive.total_seconds(), Phase.IDLE)
 
     def _respond(
-        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, *, head_only: bool = False
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, head_only: bool = False
     ) -> None:
         """Writes a whole response at once."""
-        headers = [
-            (b"Date", formatdate(usegmt=True).encode()),
-            *headers,
-            (b"Content-Length", str(len(body)).encode()),
-        ]
-        if self._hub.stopping:
-            headers.append((b"Connection", b"close"))
-        events: list[h11.Event] = [h11.Response(status_code=status, headers=headers, reason=_reason(status))]
+        whole = [(b"Date", self._hub.dates.now()), *headers, (b"Content-Length", b"%d" % len(body))]
+        if self._hub.stopping and _CLOSE not in whole:
+            whole.append(_CLOSE)
+        if self._http is None:
+            self._wire.write(answers.render(status, whole, body, head_only=head_only))
+            return
+        events: list[h11.Event] = [h11.Response(status_code=status, headers=whole, reason=answers.reason(status))]
         if body and not head_only:
             events.append(h11.Data(data=body))
         events.append(h11.EndOfMessage())
         self._wire.write(b"".join(self._http.send(event) or b"" for event in events))
 
     def _refuse(self, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = (), *, logged: str = "") -> None:
-        """Answers with a text and ends the connection.
+        """Answers a peer that broke a rule with a text, and ends the connection.
 
         Args:
             status: of the answer.
@@ -380,18 +488,22 @@ class HttpConnection(asyncio.Protocol):
             logged: instead of `text`, when that quotes what the peer sent.
         """
         self._hub.refuse(f"http.{status}", self._remote_addr, logged or text)
+        self._end(status, text, headers)
+
+    def _end(self, status: int, text: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """The last answer: a text, after which the peer's end is waited for."""
         head_only = self._request is not None and self._request.method == b"HEAD"
-        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        if self._http is not None and self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self._wire.abort()
             return
-        own = [_TEXT, *headers]
-        if not self._hub.stopping:
-            own.append((b"Connection", b"close"))
-        self._respond(status, own, f"{text.strip()}\n".encode(), head_only=head_only)
+        self._respond(status, [_TEXT, *headers, _CLOSE], f"{text.strip()}\n".encode(), head_only=head_only)
         self._linger()
 
     def _fail(self) -> None:
         """An error of ours: says so if nothing was said yet."""
+        if self._phase is Phase.END:
+            self._wire.abort()
+            return
         try:
             self._refuse(500, "internal error")
         except Exception:  # whatever state it is in, the socket must go
@@ -400,38 +512,36 @@ class HttpConnection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Waits for the peer's end: closing a socket with unread bytes could take our answer back (RST)."""
-        self._body = self._request = None
+        self._forget()
         if not self._wire.is_closing():
             self._wire.write_eof()
         self._expect(self._hub.options.close_timeout.total_seconds(), Phase.END)
-
-    def _retry_after(self) -> tuple[bytes, bytes]:
-        # Spread by the peer's port, which is as good as chance: a fleet must not come back in one second.
-        port = self._remote_addr.rpartition(":")[2]
-        spread = int(port) % RETRY_AFTER_SECONDS if port.isdecimal() else 0
-        return b"Retry-After", str(RETRY_AFTER_SECONDS + spread).encode()
 
     # ── Upgrade ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _upgrade(self, request: h11.Request) -> None:
         """Opens a WebSocket, or says what is wrong with the opening."""
-        answer = handshake.answer(request.headers)
-        if answer.status != 101:
+        verdict = handshake.judge(list(request.headers), compression=self._hub.options.compression)
+        if isinstance(verdict, handshake.Refusal):
             self._request = request
-            self._refuse(answer.status, answer.text, answer.headers, logged="not a valid opening of a WebSocket")
+            self._refuse(verdict.status, verdict.text, verdict.headers, logged="not a valid opening of a WebSocket")
             return
-        head = h11.InformationalResponse(status_code=101, headers=answer.headers, reason=b"Switching Protocols")
-        response = self._http.send(head) or b""
-        trailing = bytes(self._http.trailing_data[0])
-        link = WebSocketLink(self._hub, self._wire, self._remote_addr)
+        assert self._http is not None
+        self._become(verdict, bytes(self._http.trailing_data[0]))
+
+    def _become(self, opening: handshake.Opening, trailing: bytes) -> None:
+        """From now on the socket is a WebSocket's; nothing of this object stays in use."""
+        hub, wire = self._hub, self._wire
+        link = WebSocketLink(hub, wire, self._remote_addr, deflated=opening.deflated)
         self._phase = Phase.END
-        self._hub.add(link)
-        self._hub.remove(self)
+        self._forget()
+        hub.add(link)
+        hub.remove(self)
         if self._served:
-            self._hub.meters.open_links["http"] -= 1
+            hub.meters.open_links["http"] -= 1
         # Before the response: whether the peer reads is the link's business from here on.
-        self._wire.set_protocol(link)
-        self._wire.write(response)
+        wire.set_protocol(link)
+        wire.write(opening.response)
         link.start(trailing)
 
 
@@ -442,7 +552,3 @@ def _headers(request: h11.Request, name: bytes) -> list[bytes]:
 def _header(request: h11.Request, name: bytes) -> bytes:
     """The value of a header; several values as a list."""
     return b",".join(_headers(request, name))
-
-
-def _reason(status: int) -> bytes:
-    return _REASONS.get(status, b"Refused")

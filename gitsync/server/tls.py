@@ -1,16 +1,23 @@
-"""TLS of the agents' port: the files, and the context made of them.
+"""TLS of the agents' port: the files, the context made of them, and what happens when they change.
 
-TLS 1.3 only. No session tickets: agents do not resume sessions, and tickets cost a third of the handshake.
+TLS 1.3 only. No session tickets: agents do not resume sessions, and tickets cost a third of the handshake; a resumed
+session would also keep a client certificate that a new CA file no longer allows.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
+from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from gitsync.errors import SettingsError
+
+log = logging.getLogger("gitsync.opamp")
 
 ClientAuth = Literal["none", "request", "require"]
 
@@ -26,12 +33,14 @@ class TlsOptions:
         key_file: its private key, PEM, without a passphrase.
         client_ca_file: authorities of client certificates, PEM; needed unless `client_auth` is `none`.
         client_auth: `request`: a client may come without a certificate, but not with a wrong one.
+        look_every: how often changed files are looked for, at most, and only while agents connect.
     """
 
     cert_file: Path
     key_file: Path
     client_ca_file: Path | None = None
     client_auth: ClientAuth = "none"
+    look_every: timedelta = timedelta(seconds=5)
 
 
 def load_context(options: TlsOptions) -> ssl.SSLContext:
@@ -69,6 +78,64 @@ def load_context(options: TlsOptions) -> ssl.SSLContext:
         ) from error
     context.verify_mode = _VERIFY[options.client_auth]
     return context
+
+
+class Certificates:
+    """The context for new connections; made anew when a file has changed. Open connections keep theirs."""
+
+    __slots__ = ("_context", "_looked_at", "_loop", "_options", "_reloads", "_stamps")
+
+    def __init__(self, options: TlsOptions, loop: asyncio.AbstractEventLoop, reloads: Counter[str]) -> None:
+        """Reads all files.
+
+        Args:
+            options: which files.
+            loop: for its clock.
+            reloads: counts what came of changed files: success, error.
+
+        Raises:
+            SettingsError: see `load_context`.
+        """
+        self._options = options
+        self._loop = loop
+        self._reloads = reloads
+        self._stamps = self._stamp()
+        self._context = load_context(options)
+        self._looked_at = loop.time()
+
+    def context(self) -> ssl.SSLContext:
+        """For the next handshake. New files that cannot be used change nothing, and are logged as an error, once."""
+        now = self._loop.time()
+        if now - self._looked_at >= self._options.look_every.total_seconds():
+            self._looked_at = now
+            stamps = self._stamp()
+            if stamps != self._stamps:
+                self._stamps = stamps
+                self._reload()
+        return self._context
+
+    def _reload(self) -> None:
+        try:
+            self._context = load_context(self._options)
+        except SettingsError as error:
+            self._reloads["error"] += 1
+            log.error("the new TLS files are not used, agents go on with the old ones: %s", error)  # noqa: TRY400 - no use in a traceback
+        else:
+            self._reloads["success"] += 1
+            log.info("the TLS files have changed; new connections use them")
+
+    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+        options = self._options
+        return tuple(_file_stamp(path) for path in (options.cert_file, options.key_file, options.client_ca_file))
+
+
+def _file_stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes when a file does; None: there is none."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _reason(error: Exception) -> str:

@@ -9,19 +9,31 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
-from gitsync.server.faults import Faults
-from gitsync.server.listener import show_peer
-from gitsync.server.tls import handshake_fault
+from gitsync.server.listener import Hub, show_peer
+from gitsync.server.tls import Certificates, handshake_fault
+from gitsync.server.tlsgate import HandshakeGate
 
 READ_BYTES = 64 << 10
+MAX_HELLO_BYTES = 32 << 10
+"""What is kept of a peer whose handshake must wait; the first message of one has a few KiB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPort:
+    """Shared by all TLS connections of one listener."""
+
+    hub: Hub
+    certificates: Certificates
+    gate: HandshakeGate
 
 
 class TlsWire(asyncio.Protocol):
     """One TLS connection, server side.
 
     The protocol above gets `connection_made` before the handshake, because its deadlines hold for the handshake too;
-    `data_received` comes after it.
+    `data_received` comes after it. The costly parts are made when the first bytes may be processed, not before.
     """
 
     __slots__ = (
@@ -29,25 +41,28 @@ class TlsWire(asyncio.Protocol):
         "_addr",
         "_begun",
         "_below",
+        "_counted",
         "_discarding",
-        "_faults",
+        "_early",
         "_incoming",
         "_outgoing",
         "_paused",
+        "_port",
         "_ready",
         "_ssl",
+        "_waits",
     )
 
-    def __init__(self, context: ssl.SSLContext, above: asyncio.Protocol, faults: Faults) -> None:
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+    def __init__(self, port: TlsPort, above: asyncio.Protocol) -> None:
+        self._port = port
         self._above = above
-        self._faults = faults
         self._below: asyncio.Transport | None = None
         self._addr = ""
+        self._early = b""
+        self._counted = 0
         self._begun = False
         self._ready = False
+        self._waits = False
         self._paused = False
         self._discarding = False
 
@@ -64,17 +79,24 @@ class TlsWire(asyncio.Protocol):
         self._below = None
         if self._begun and not self._ready and not self._discarding:
             text = "the client gave up during the TLS handshake; maybe it does not trust the server's certificate"
-            self._faults.note("tls.handshake", self._addr, text)
+            self._port.hub.faults.note("tls.handshake", self._addr, text)
+        self._port.gate.leave(self)
+        self._count(0)
         self._above.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes encrypted bytes; goes on with the handshake, or hands up what is in them."""
+        if self._ready:
+            if not self._discarding:
+                self._incoming.write(data)
+                self._pump()
+            return
         if self._discarding:
             return
-        self._begun = True
-        self._incoming.write(data)
-        if self._ready or self._shake():
-            self._pump()
+        self._early = self._early + data if self._early else data
+        self._port.gate.step(self)
+        if self._early and not self._discarding:
+            self._wait()
 
     def eof_received(self) -> None:
         """The peer sends nothing more; the transport closes by itself."""
@@ -89,20 +111,74 @@ class TlsWire(asyncio.Protocol):
         """Passes it on."""
         self._above.resume_writing()
 
-    def _shake(self) -> bool:
-        """One more step of the handshake; whether it is complete."""
+    # ── The handshake ───────────────────────────────────────────────────────────────────────────────────────
+
+    def give_up(self, *, waited: bool) -> None:
+        """Closes without a word: the peer could read none before the handshake."""
+        hub = self._port.hub
+        if waited:
+            hub.faults.note("tls.slow", self._addr, "the client takes long over the TLS handshake, and others wait")
+        else:
+            hub.turn_away("handshakes", self._addr)
+        self._drop()
+
+    def _drop(self) -> None:
+        self._discarding = True
+        self._early = b""
+        self._port.gate.leave(self)
+        self.abort()
+
+    def shake(self) -> None:
+        """One more step of the handshake, and what comes after the last one."""
+        if self._below is None or self._discarding:
+            return
+        if not self._begun:
+            self._begin()
+        if self._early:
+            self._incoming.write(self._early)
+            self._early = b""
+            self._count(0)
+        if self._waits:
+            self._waits = False
+            if not self._below.is_closing():
+                self._below.resume_reading()
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
-            return False
+            return
         except ssl.SSLError as error:
-            self._faults.note("tls.handshake", self._addr, handshake_fault(error))
+            self._port.hub.faults.note("tls.handshake", self._addr, handshake_fault(error))
             self._fail()
-            return False
+            return
         self._ready = True
-        self._flush()
-        return True
+        self._port.gate.leave(self)
+        self._pump()
+
+    def _wait(self) -> None:
+        """Others are before this one: nothing more is read until it may go on."""
+        if not self._waits and self._below is not None and not self._below.is_closing():
+            self._waits = True
+            self._below.pause_reading()
+        if not self._begun and len(self._early) > MAX_HELLO_BYTES:
+            self.give_up(waited=False)
+        elif not self._count(len(self._early)):
+            self._port.hub.turn_away("bytes", self._addr)
+            self._drop()
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._ssl = self._port.certificates.context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def _count(self, held: int) -> bool:
+        """Takes or gives room for bytes that are not processed yet; False: there is none."""
+        if held != self._counted:
+            self._counted = self._port.hub.budget.change(self._counted, held)
+        return held == self._counted
+
+    # ── Records ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pump(self) -> None:
         """Hands up what can be decrypted."""
@@ -112,7 +188,7 @@ class TlsWire(asyncio.Protocol):
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLError as error:
-                self._faults.note(
+                self._port.hub.faults.note(
                     "tls.record",
                     self._addr,
                     f"broken TLS: {(error.reason or 'unknown').replace('_', ' ').lower()}",
@@ -124,7 +200,15 @@ class TlsWire(asyncio.Protocol):
                 self.close()
                 return
             self._above.data_received(chunk)
+        if self._paused or self._counted:
+            self._count_unread()
         self._flush()
+
+    def _count_unread(self) -> None:
+        """What came before the protocol above had enough."""
+        if not self._count(self._incoming.pending if self._below is not None else 0):
+            self._port.hub.turn_away("bytes", self._addr)
+            self.abort()
 
     def _fail(self) -> None:
         """Sends the alert and waits for the peer's end: closing at once could take the alert back (RST).
@@ -133,6 +217,7 @@ class TlsWire(asyncio.Protocol):
         """
         self._flush()
         self._discarding = True
+        self._port.gate.leave(self)
         if self._below is not None and not self._below.is_closing():
             self._below.write_eof()
 
@@ -145,7 +230,7 @@ class TlsWire(asyncio.Protocol):
     def get_extra_info(self, name: str, default: object = None) -> object:
         """What the socket knows about itself; `ssl_object` is ours."""
         if name == "ssl_object":
-            return self._ssl
+            return self._ssl if self._begun else default
         return default if self._below is None else self._below.get_extra_info(name, default)
 
     def set_protocol(self, protocol: asyncio.Protocol) -> None:
@@ -171,6 +256,9 @@ class TlsWire(asyncio.Protocol):
 
     def write_eof(self) -> None:
         """Says that nothing more is sent; what still comes is thrown away undecrypted."""
+        if not self._ready:
+            self.abort()
+            return
         self._say_goodbye()
         self._fail()
 
@@ -181,8 +269,10 @@ class TlsWire(asyncio.Protocol):
         if self._ready:
             self._say_goodbye()
             self._below.close()
-        else:
-            self._below.abort()
+            return
+        if self._waits:
+            self._port.hub.turn_away("handshakes", self._addr)
+        self._drop()
 
     def abort(self) -> None:
         """Closes now."""

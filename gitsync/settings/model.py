@@ -75,16 +75,39 @@ class AgentsSettings(_Section):
     """Path of the OpAMP endpoint."""
     max_connections: int = Field(default=15_000, ge=1)
     """Connections at a time; more are told to come back later."""
+    connect_rate: float = Field(default=2_000, ge=1)
+    """New connections a second, for ever; more are told to come back later. Open ones are not touched."""
+    connect_burst: int = Field(default=15_000, ge=1)
+    """New connections at once, before `connect_rate` holds: a fleet of this size may come back in one second."""
+    max_handshakes: int = Field(default=256, ge=1)
+    """TLS handshakes under way at a time; 32 times as many wait for a place, more are dropped."""
     max_message_bytes: int = Field(default=4 << 20, ge=1024)
-    """Largest message that is taken from an agent."""
+    """Largest message that is taken from an agent, as it comes and inflated."""
+    max_outgoing_bytes: int = Field(default=64 << 20, ge=1024)
+    """Largest message that is sent to an agent, before compression; a larger one is not sent, and that is logged."""
+    compression: bool = True
+    """Whether WebSockets are compressed for agents that offer it (permessage-deflate)."""
+    max_bytes_in_flight: int = Field(default=256 << 20, ge=1 << 20)
+    """Of all messages that have begun to arrive, together; what would exceed it is told to come back later."""
+    message_rate: float = Field(default=50, ge=0)
+    """Messages a second of one connection, for ever, and ten times as many at once; each agent behind a proxy adds 2.
+    Who sends more is told once, and then not read for a while. 0: any number."""
     answer_timeout: Duration = timedelta(minutes=2)
     """After this time without any answer an offer counts as not answered."""
     silence: Duration = timedelta(minutes=2)
     """An agent that is silent for longer (or for three of its intervals, if that is more) is taken for gone."""
     check_interval: Duration = timedelta(seconds=30)
     """How often the server looks for silent agents and overdue answers."""
+    secrets_dir: Path | None = None
+    """Directory of the secrets that `connection` in a target.yaml names, one a file; read again when they change."""
     drain: AnyDuration = timedelta(seconds=5)
-    """When the server stops: how long the goodbye to all agents may take."""
+    """When the server stops: goodbyes to agents are spread over most of this time; it may then take 5 s more to end."""
+
+    @model_validator(mode="after")
+    def _room_for_one_message(self) -> AgentsSettings:
+        if self.max_bytes_in_flight < self.max_message_bytes:
+            raise ValueError("max_bytes_in_flight must have room for one message of max_message_bytes")
+        return self
 
 
 class Server(_Section):
@@ -278,6 +301,8 @@ class Settings(_Section):
     signing: Signing = Signing()
     retention: RetentionSettings = RetentionSettings()
     log: Log = Log()
+    extensions: list[str] = Field(default_factory=list)
+    """Names of installed extensions that serve custom capabilities; only those named here are loaded."""
     package_registry: PackageRegistry | None = None
     """Where packages come from; understood, not built yet."""
     auth: AuthSettings | None = None

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from gitsync.fleet.agent import Agent, Attempt, AttemptState, Reported
-from gitsync.ids import ConfigHash, TargetId
+from gitsync.fleet.agent import Agent, Attempt, AttemptState, CommandState, Reported, Restart
+from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
+from gitsync.fleet.health import keep
+from gitsync.fleet.observe import identifying_keys
+from gitsync.ids import AgentUid, ConfigHash, TargetId
 from gitsync.labels import Rank, RankedLabels
-from gitsync.opamp.messages import ComponentHealth, ConfigStatus
+from gitsync.opamp.messages import (
+    ComponentHealth,
+    ConfigStatus,
+    PackagesReported,
+    PackageState,
+    PackageStatus,
+    RecentError,
+)
+from gitsync.opamp.texts import share
 from gitsync.store.codec import dump, load, maybe_at, maybe_bytes, parse_at, reading, show_at, show_bytes
-from gitsync.store.tables import clean
+from gitsync.store.tables import clean, from_micros, to_micros
 
 _SIGNED = 1 << 63
 _UNSIGNED = 1 << 64
@@ -48,30 +60,33 @@ def label_hash(encoded: str) -> bytes:
     return hashlib.sha256(encoded.encode()).digest()
 
 
-def label_rows(uid: bytes, labels: RankedLabels) -> list[dict[str, Any]]:
-    """The rows of `agent_label`: what SQL selects by."""
-    rows: dict[tuple[str, Rank], dict[str, Any]] = {}
+def label_rows(uid: bytes, labels: RankedLabels) -> list[tuple[bytes, str, int, str]]:
+    """The rows of `agent_label` (uid, key, rank, value): what SQL selects by."""
+    rows: dict[tuple[str, int], tuple[bytes, str, int, str]] = {}
     for rank in Rank:
+        number = int(rank)
         for key, value in labels.of_rank(rank).items():
-            if len(key.encode("utf-8", "replace")) <= MAX_LABEL_KEY_BYTES:
+            name = clean(key)
+            if len(name) <= MAX_LABEL_KEY_BYTES and (name.isascii() or len(name.encode()) <= MAX_LABEL_KEY_BYTES):
                 # Two keys may become one when unstorable characters are replaced: the first one stays.
-                rows.setdefault((clean(key), rank), {"uid": uid, "key": clean(key), "rank": int(rank), "value": value})
+                rows.setdefault((name, number), (uid, name, number, clean(value)))
     return list(rows.values())
 
 
 def encode_description(agent: Agent) -> str:
-    """What the agent said of itself."""
-    return dump(
-        "description",
-        {"identifying": dict(agent.identifying), "non_identifying": dict(agent.non_identifying)},
-    )
+    """Which of the agent's reported labels name it."""
+    return dump("description", {"keys": list(agent.identifying_keys)})
 
 
-def decode_description(text: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Identifying and non-identifying attributes."""
+def decode_description(text: str) -> tuple[str, ...]:
+    """The names of the identifying attributes."""
     body = load("description", text)
     with reading("description"):
-        return _texts(body["identifying"]), _texts(body["non_identifying"])
+        if "keys" in body:
+            return identifying_keys(share(key) for key in body["keys"])
+        # Earlier rows have the attributes of both kinds with their values, which are in the labels, too.
+        _, earlier = body["non_identifying"], body["identifying"]
+        return identifying_keys(share(key) for key in _texts(earlier))
 
 
 def encode_status(agent: Agent) -> str:
@@ -90,7 +105,11 @@ def encode_status(agent: Agent) -> str:
             "wanted": show_bytes(agent.wanted),
             "health": None if agent.health is None else _health_body(agent.health),
             "contained": agent.contained,
+            **({} if agent.packages is None else {"packages": _packages_body(agent.packages)}),
             "flag": agent.flag,
+            **({} if agent.restart is None else {"restart": _restart_body(agent.restart)}),
+            **({} if agent.twin is None else {"twin": agent.twin.hex()}),
+            **({} if agent.connection is None else {"connection": _connection_body(agent.connection)}),
         },
     )
 
@@ -110,14 +129,56 @@ def decode_status(text: str) -> dict[str, Any]:
             "freed": body["freed"],
             "target": None if body["target"] is None else TargetId(*body["target"]),
             "wanted": None if wanted is None else ConfigHash(wanted),
-            "health": None if body["health"] is None else _health_from(body["health"]),
+            "health": None if body["health"] is None else keep(_health_from(body["health"])),
             "contained": body["contained"],
+            "packages": None if body.get("packages") is None else _packages_from(body["packages"]),
             "flag": body["flag"],
+            "restart": None if body.get("restart") is None else _restart_from(body["restart"]),
+            "twin": None if body.get("twin") is None else AgentUid(bytes.fromhex(body["twin"])),
+            "connection": None if body.get("connection") is None else _connection_from(body["connection"]),
         }
 
 
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+
+
 def _texts(body: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(body))
+    return MappingProxyType({share(key): share(value) for key, value in body.items()}) if body else _NO_TEXTS
+
+
+def _connection_body(known: AgentConnection) -> dict[str, Any]:
+    return {
+        "hash": known.hash.hex(),
+        "sections": {name: [one.digest.hex(), str(one.state)] for name, one in known.sections.items()},
+        "offered_at": show_at(known.offered_at),
+        "changed_at": show_at(known.changed_at),
+        "epoch": known.epoch,
+        "promised": known.promised_seconds,
+        "heartbeat": known.heartbeat_seconds,
+        "other": known.reports_other,
+        "repeated": known.repeated,
+        "doubts_health": known.doubts_health,
+        "error": known.error,
+    }
+
+
+def _connection_from(body: Mapping[str, Any]) -> AgentConnection:
+    return AgentConnection(
+        hash=bytes.fromhex(body["hash"]),
+        sections={
+            name: SectionOffer(bytes.fromhex(digest), OfferState(state))
+            for name, (digest, state) in body["sections"].items()
+        },
+        offered_at=parse_at(body["offered_at"]),
+        changed_at=parse_at(body["changed_at"]),
+        epoch=body["epoch"],
+        promised_seconds=body["promised"],
+        heartbeat_seconds=body["heartbeat"],
+        reports_other=body["other"],
+        repeated=body["repeated"],
+        doubts_health=body["doubts_health"],
+        error=body["error"],
+    )
 
 
 def _reported_body(reported: Reported) -> dict[str, Any]:
@@ -128,40 +189,70 @@ def _reported_from(body: Mapping[str, Any]) -> Reported:
     return Reported(ConfigHash(bytes.fromhex(body["digest"])), ConfigStatus(body["status"]), body["error"])
 
 
-def _attempt_body(attempt: Attempt) -> dict[str, Any]:
+def _restart_body(restart: Restart) -> dict[str, Any]:
     return {
-        "digest": attempt.digest.hex(),
-        "revision": attempt.revision,
-        "state": str(attempt.state),
-        "offered_at": show_at(attempt.offered_at),
-        "changed_at": show_at(attempt.changed_at),
-        "error": attempt.error,
-        "tries": attempt.tries,
-        "applying_at": show_at(attempt.applying_at),
-        "applied_at": show_at(attempt.applied_at),
-        "healthy_at": show_at(attempt.healthy_at),
-        "failed_at": show_at(attempt.failed_at),
+        "state": str(restart.state),
+        "requested_at": show_at(restart.requested_at),
+        "changed_at": show_at(restart.changed_at),
+        "sign": restart.sign,
     }
 
 
+def _restart_from(body: Mapping[str, Any]) -> Restart:
+    state = CommandState(body["state"])
+    return Restart(state, parse_at(body["requested_at"]), parse_at(body["changed_at"]), body["sign"])
+
+
+def _attempt_body(attempt: Attempt) -> dict[str, Any]:
+    # Written for every status of every agent: what has its default is left out, and instants are microseconds.
+    body: dict[str, Any] = {
+        "digest": attempt.digest.hex(),
+        "revision": attempt.revision,
+        "state": str(attempt.state),
+        "offered_at": to_micros(attempt.offered_at),
+        "changed_at": to_micros(attempt.changed_at),
+    }
+    if attempt.error:
+        body["error"] = attempt.error
+    if attempt.tries != 1:
+        body["tries"] = attempt.tries
+    if attempt.applying_at is not None:
+        body["applying_at"] = to_micros(attempt.applying_at)
+    if attempt.applied_at is not None:
+        body["applied_at"] = to_micros(attempt.applied_at)
+    if attempt.healthy_at is not None:
+        body["healthy_at"] = to_micros(attempt.healthy_at)
+    if attempt.failed_at is not None:
+        body["failed_at"] = to_micros(attempt.failed_at)
+    return body
+
+
 def _attempt_from(body: Mapping[str, Any]) -> Attempt:
+    def instant(name: str) -> datetime | None:
+        value = body.get(name)
+        # Earlier rows have ISO 8601.
+        return from_micros(value) if isinstance(value, int) else maybe_at(value)
+
+    offered_at, changed_at = instant("offered_at"), instant("changed_at")
+    if offered_at is None or changed_at is None:
+        raise ValueError("an attempt without its instants")
     return Attempt(
         digest=ConfigHash(bytes.fromhex(body["digest"])),
         revision=body["revision"],
         state=AttemptState(body["state"]),
-        offered_at=parse_at(body["offered_at"]),
-        changed_at=parse_at(body["changed_at"]),
-        error=body["error"],
-        tries=body["tries"],
-        applying_at=maybe_at(body["applying_at"]),
-        applied_at=maybe_at(body["applied_at"]),
-        healthy_at=maybe_at(body["healthy_at"]),
-        failed_at=maybe_at(body["failed_at"]),
+        offered_at=offered_at,
+        changed_at=changed_at,
+        error=body.get("error", ""),
+        tries=body.get("tries", 1),
+        applying_at=instant("applying_at"),
+        applied_at=instant("applied_at"),
+        healthy_at=instant("healthy_at"),
+        failed_at=instant("failed_at"),
     )
 
 
 def _health_body(health: ComponentHealth) -> dict[str, Any]:
-    # Most trees have up to a thousand leaves with nothing but "healthy": what has its default is left out.
+    # Most components have nothing but "healthy": what has its default is left out.
     body: dict[str, Any] = {"healthy": health.healthy}
     if health.status:
         body["status"] = health.status
@@ -175,6 +266,8 @@ def _health_body(health: ComponentHealth) -> dict[str, Any]:
         body["components"] = {name: _health_body(one) for name, one in health.components.items()}
     if health.attributes:
         body["attributes"] = dict(health.attributes)
+    if health.recent_errors:
+        body["errors"] = [[show_at(one.timestamp), one.message, one.count] for one in health.recent_errors]
     return body
 
 
@@ -185,6 +278,39 @@ def _health_from(body: Mapping[str, Any]) -> ComponentHealth:
         last_error=body.get("last_error", ""),
         start_time_unix_nano=body.get("start", 0),
         status_time_unix_nano=body.get("at", 0),
-        components={name: _health_from(one) for name, one in body.get("components", {}).items()},
-        attributes=dict(body.get("attributes", {})),
+        components={share(name): _health_from(one) for name, one in body.get("components", {}).items()},
+        attributes={share(name): value for name, value in body.get("attributes", {}).items()},
+        recent_errors=tuple(RecentError(maybe_at(at), message, count) for at, message, count in body.get("errors", ())),
     )
+
+
+def _packages_body(reported: PackagesReported) -> dict[str, Any]:
+    packages = {
+        name: {
+            "version": one.version,
+            "hash": one.hash.hex(),
+            "offered_version": one.offered_version,
+            "offered_hash": one.offered_hash.hex(),
+            "status": int(one.status),
+            "error": one.error,
+            "percent": one.download_percent,
+        }
+        for name, one in reported.packages.items()
+    }
+    return {"packages": packages, "offered": reported.offered_hash.hex(), "error": reported.error}
+
+
+def _packages_from(body: Mapping[str, Any]) -> PackagesReported:
+    packages = {
+        share(name): PackageState(
+            version=share(one["version"]),
+            hash=bytes.fromhex(one["hash"]),
+            offered_version=share(one["offered_version"]),
+            offered_hash=bytes.fromhex(one["offered_hash"]),
+            status=PackageStatus(one["status"]),
+            error=one["error"],
+            download_percent=one["percent"],
+        )
+        for name, one in body["packages"].items()
+    }
+    return PackagesReported(packages, bytes.fromhex(body["offered"]), body["error"])

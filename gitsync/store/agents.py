@@ -6,30 +6,43 @@ one agent the one with the higher `conn_epoch` wins, in whatever order their rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy import Row, and_, delete, exists, func, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from gitsync.control.records import AgentFilter, AgentRecord, AttemptRecord, SyncState
 from gitsync.fleet.agent import Agent, Attempt, AttemptState
-from gitsync.fleet.assign import Reason
 from gitsync.ids import AgentUid, ConfigHash, SourceName, TargetId
 from gitsync.labels import Operator, Requirement
 from gitsync.store.agentcodec import (
     decode_description,
     decode_labels,
     decode_status,
-    encode_description,
     encode_labels,
-    encode_status,
     label_hash,
     label_rows,
-    signed,
     unsigned,
+)
+from gitsync.store.agentrows import (
+    agent_row,
+    attempt_row,
+    describes_the_same,
+    insert_label,
+    link_values,
+    run,
+    same_link,
+    same_status,
+    status_values,
+    update_label_hash,
+    update_link,
+    update_status,
+    upsert_agent,
+    upsert_attempt,
+    upsert_status,
 )
 from gitsync.store.engine import Subject
 from gitsync.store.releases import chunks
@@ -63,10 +76,21 @@ class Agents(Subject):
             rows = await connection.scalars(query)
             return frozenset(ConfigHash(bytes(one)) for one in rows)
 
-    async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
+    async def save_agents(
+        self,
+        records: Sequence[AgentRecord],
+        attempts: Sequence[AttemptRecord],
+        before: Mapping[AgentUid, AgentRecord] | None = None,
+    ) -> None:
         """Inserts or replaces in one transaction; a row with a higher `conn_epoch` is left alone.
 
         Of several records of one agent the last with the highest `conn_epoch` is written.
+
+        Args:
+            records: newest facts.
+            attempts: for the history.
+            before: records that this writer stored earlier: only what differs from them is written, when the database
+                still has what they say.
 
         Raises:
             Unavailable: the database is away or locked; nothing was written.
@@ -82,6 +106,11 @@ class Agents(Subject):
         if not ordered and not attempts:
             return
         async with self._db.write() as connection:
+            ours = await self._still_ours(connection, ordered, before or {})
+            if ours:
+                await self._save_changes(connection, ours)
+                uids = {record.agent.uid for record, _ in ours}
+                ordered = [record for record in ordered if record.agent.uid not in uids]
             if ordered:
                 await self._save_records(connection, ordered)
             if attempts:
@@ -158,20 +187,31 @@ class Agents(Subject):
             body = (await connection.execute(select(blob.c.body).where(blob.c.digest == digest))).scalar_one_or_none()
         return None if body is None else bytes(body)
 
+    async def _still_ours(
+        self, connection: AsyncConnection, records: Sequence[AgentRecord], before: Mapping[AgentUid, AgentRecord]
+    ) -> list[tuple[AgentRecord, AgentRecord]]:
+        """Records with what stands in the database of them; their rows are locked against other replicas."""
+        pairs = [(one, old) for one in records if (old := before.get(one.agent.uid)) and describes_the_same(one, old)]
+        epochs: dict[bytes, int] = {}
+        for some in chunks(one.agent.uid for one, _ in pairs):
+            found = select(agent.c.uid, agent.c.conn_epoch).where(agent.c.uid.in_(some)).order_by(agent.c.uid)
+            rows = (await connection.execute(found.with_for_update())).all()
+            epochs |= {row[0]: row[1] for row in rows}
+        return [(one, old) for one, old in pairs if epochs.get(one.agent.uid) == old.conn_epoch <= one.conn_epoch]
+
+    async def _save_changes(
+        self, connection: AsyncConnection, pairs: Sequence[tuple[AgentRecord, AgentRecord]]
+    ) -> None:
+        links = [(*link_values(one), one.agent.uid) for one, old in pairs if not same_link(one, old)]
+        await run(connection, update_link(self._db.dialect), links)
+        hot = [(*status_values(one), one.agent.uid) for one, old in pairs if not same_status(one, old)]
+        await run(connection, update_status(self._db.dialect), hot)
+
     async def _save_records(self, connection: AsyncConnection, records: Sequence[AgentRecord]) -> None:
         # 1. The agents' rows. Also a row that is left alone is locked by this, so 2 to 4 see nobody else's changes.
         labels = {record.agent.uid: encode_labels(record.agent.labels) for record in records}
-        rows = [_agent_row(record, labels[record.agent.uid]) for record in records]
-        upsert = self._db.insert(agent)
-        replaced = [name for name in rows[0] if name not in ("uid", "label_hash")]
-        await connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=[agent.c.uid],
-                set_={name: upsert.excluded[name] for name in replaced},
-                where=upsert.excluded.conn_epoch >= agent.c.conn_epoch,
-            ),
-            rows,
-        )
+        rows = [agent_row(record, labels[record.agent.uid]) for record in records]
+        await run(connection, upsert_agent(self._db.dialect), rows)
         # 2. Whose record won.
         stored: dict[bytes, Row[Any]] = {}
         for some in chunks(labels):
@@ -182,47 +222,30 @@ class Agents(Subject):
         relabelled = [
             record for record in winners if stored[record.agent.uid].label_hash != label_hash(labels[record.agent.uid])
         ]
-        await _write_labels(connection, relabelled, labels)
+        fresh = {record.agent.uid for record in relabelled if not stored[record.agent.uid].label_hash}
+        await self._write_labels(connection, relabelled, labels, fresh)
         # 4. The hot row.
-        if winners:
-            hot = self._db.insert(agent_status)
-            status = [_status_row(record) for record in winners]
-            await connection.execute(
-                hot.on_conflict_do_update(
-                    index_elements=[agent_status.c.uid],
-                    set_={name: hot.excluded[name] for name in status[0] if name != "uid"},
-                ),
-                status,
-            )
+        status = [(record.agent.uid, *status_values(record)) for record in winners]
+        await run(connection, upsert_status(self._db.dialect), status)
+
+    async def _write_labels(
+        self,
+        connection: AsyncConnection,
+        records: Sequence[AgentRecord],
+        labels: Mapping[AgentUid, str],
+        fresh: Collection[AgentUid],
+    ) -> None:
+        for some in chunks(record.agent.uid for record in records if record.agent.uid not in fresh):
+            await connection.execute(delete(agent_label).where(agent_label.c.uid.in_(some)))
+        rows = [row for record in records for row in label_rows(record.agent.uid, record.agent.labels)]
+        await run(connection, insert_label(self._db.dialect), rows)
+        hashes = [(label_hash(labels[one.agent.uid]), one.agent.uid) for one in records]
+        await run(connection, update_label_hash(self._db.dialect), hashes)
 
     async def _save_attempts(self, connection: AsyncConnection, attempts: Sequence[AttemptRecord]) -> None:
         newest = {(one.uid, one.attempt.digest, one.attempt.revision): one for one in attempts}
-        rows = [_attempt_row(newest[key]) for key in sorted(newest)]
-        upsert = self._db.insert(attempt)
-        await connection.execute(
-            upsert.on_conflict_do_update(
-                index_elements=[attempt.c.uid, attempt.c.digest, attempt.c.revision],
-                set_={name: upsert.excluded[name] for name in rows[0] if name not in ("uid", "digest", "revision")},
-                where=upsert.excluded.changed_at >= attempt.c.changed_at,
-            ),
-            rows,
-        )
-
-
-async def _write_labels(
-    connection: AsyncConnection, records: Sequence[AgentRecord], labels: Mapping[AgentUid, str]
-) -> None:
-    if not records:
-        return
-    for some in chunks(record.agent.uid for record in records):
-        await connection.execute(delete(agent_label).where(agent_label.c.uid.in_(some)))
-    rows = [row for record in records for row in label_rows(record.agent.uid, record.agent.labels)]
-    if rows:
-        await connection.execute(insert(agent_label), rows)
-    await connection.execute(
-        update(agent).where(agent.c.uid == bindparam("of")).values(label_hash=bindparam("now")),
-        [{"of": one.agent.uid, "now": label_hash(labels[one.agent.uid])} for one in records],
-    )
+        rows = [attempt_row(newest[key]) for key in sorted(newest)]
+        await run(connection, upsert_attempt(self._db.dialect), rows)
 
 
 def _selects(one: Requirement, aliases: Mapping[str, tuple[str, ...]]) -> ColumnElement[bool]:
@@ -255,59 +278,11 @@ def _has_value(key: str, values: Sequence[str]) -> ColumnElement[bool]:
     return exists().where(mine_is_it, mine.c.value.in_([clean(value) for value in values]), not_(hidden))
 
 
-def _agent_row(record: AgentRecord, labels: str) -> dict[str, Any]:
-    known = record.agent
-    return {
-        "uid": known.uid,
-        "replica_id": record.replica_id,
-        "conn_epoch": record.conn_epoch,
-        "connected": record.connected,
-        "connected_at": record.connected_at,
-        "last_seen_at": record.last_seen_at,
-        "transport": record.transport,
-        "remote_addr": record.remote_addr,
-        "silent": False,
-        "labels": labels,
-        "label_hash": b"",  # of a new row: no labels stand there yet
-        "description": encode_description(known),
-        "capabilities": signed(known.capabilities),
-        "components": known.components,
-        "effective": known.effective,
-        "started_at": known.started_at,
-    }
-
-
-def _status_row(record: AgentRecord) -> dict[str, Any]:
-    known = record.agent
-    # The columns are what lists and counts go by: the target that it has now. The body keeps the one that its last
-    # good configuration belongs to, also while no target selects it.
-    target = None if record.reason == Reason.NO_TARGET else known.target
-    source, path = (None, None) if target is None else target
-    return {
-        "uid": known.uid,
-        "source": source,
-        "path": path,
-        "digest": None if known.current is None else known.current.digest,
-        "revision": None if known.current is None else known.current.revision,
-        "state": str(record.state),
-        "reason": record.reason,
-        "healthy": record.healthy,
-        "error": record.error,
-        "last_good": known.last_good,
-        "wanted": known.wanted,
-        "flag": known.flag,
-        "changed_at": record.changed_at,
-        "body": encode_status(known),
-    }
-
-
 def _record(row: Row[Any]) -> AgentRecord:
-    identifying, non_identifying = decode_description(row.description)
     known = Agent(
         uid=AgentUid(row.uid),
         labels=decode_labels(row.labels),
-        identifying=identifying,
-        non_identifying=non_identifying,
+        identifying_keys=decode_description(row.description),
         capabilities=unsigned(row.capabilities),
         effective=row.effective,
         components=row.components,
@@ -333,24 +308,6 @@ def _record(row: Row[Any]) -> AgentRecord:
 
 def _target(source: str | None, path: str | None) -> TargetId | None:
     return None if source is None or path is None else TargetId(SourceName(source), path)
-
-
-def _attempt_row(record: AttemptRecord) -> dict[str, Any]:
-    one = record.attempt
-    return {
-        "uid": record.uid,
-        "digest": one.digest,
-        "revision": one.revision,
-        "state": str(one.state),
-        "offered_at": one.offered_at,
-        "changed_at": one.changed_at,
-        "tries": one.tries,
-        "applying_at": one.applying_at,
-        "applied_at": one.applied_at,
-        "healthy_at": one.healthy_at,
-        "failed_at": one.failed_at,
-        "error": one.error,
-    }
 
 
 def _attempt(row: Row[Any]) -> AttemptRecord:

@@ -47,9 +47,7 @@ def dump(kind: str, body: Mapping[str, Any]) -> str:
         GitsyncError: a value has no JSON form.
     """
     try:
-        return json.dumps(
-            {"v": VERSION, **body}, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain
-        )
+        return _encode({"v": VERSION, **body})
     except (TypeError, ValueError) as error:
         raise GitsyncError(f"{kind} cannot be stored: {error}", code="store.encode") from error
 
@@ -58,6 +56,9 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain).encode
 
 
 @contextmanager
@@ -96,7 +97,9 @@ def load(kind: str, text: str | bytes) -> dict[str, Any]:
 
 def show_at(at: datetime | None) -> str | None:
     """ISO 8601 in UTC."""
-    return None if at is None else at.astimezone(UTC).isoformat()
+    if at is None:
+        return None
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat()
 
 
 def parse_at(text: str) -> datetime:

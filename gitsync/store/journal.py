@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gitsync.control.records import AgentRecord, AttemptRecord
 from gitsync.errors import GitsyncError, SettingsError, Unavailable
@@ -38,8 +38,13 @@ class AgentStore(Protocol):
     async def load_agents(self, uids: Sequence[AgentUid]) -> Mapping[AgentUid, AgentRecord]:
         """The stored rows of these agents."""
 
-    async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
-        """Inserts or replaces in one transaction."""
+    async def save_agents(
+        self,
+        records: Sequence[AgentRecord],
+        attempts: Sequence[AttemptRecord],
+        before: Mapping[AgentUid, AgentRecord] | None = None,
+    ) -> None:
+        """Inserts or replaces in one transaction; of agents in `before` only what differs."""
 
     async def keep_blob(self, digest: bytes, kind: str, body: bytes, at: datetime) -> None:
         """Stores a large value once."""
@@ -58,16 +63,18 @@ class JournalLimits:
         attempts: waiting attempts that are kept.
         blob_bytes: waiting large values that are kept, in sum.
         known_blobs: digests that are remembered as stored.
+        known_agents: agents whose stored record is remembered, so that only what differs is written.
     """
 
     interval_seconds: float = 0.5
     longest_pause_seconds: float = 5.0
-    full_at: int = 5_000
+    full_at: int = 50_000
     batch: int = 1_000
     agents: int = 200_000
     attempts: int = 400_000
     blob_bytes: int = 64 * 1024 * 1024
     known_blobs: int = 20_000
+    known_agents: int = 100_000
 
 
 class Journal:
@@ -96,11 +103,12 @@ class Journal:
         self._store = store
         self._now = now
         self._limits = limits or JournalLimits()
-        self._agents: OrderedDict[AgentUid, AgentRecord] = OrderedDict()
+        self._agents: OrderedDict[AgentUid, AgentRecord | Callable[[], AgentRecord]] = OrderedDict()
         self._attempts: OrderedDict[_AttemptKey, AttemptRecord] = OrderedDict()
         self._blobs: OrderedDict[bytes, tuple[str, bytes]] = OrderedDict()
         self._blob_bytes = 0
         self._writing: dict[AgentUid, AgentRecord] = {}
+        self._stored: OrderedDict[AgentUid, AgentRecord] = OrderedDict()
         self._noted: dict[AgentUid, Attempt] = {}
         self._known_blobs: OrderedDict[bytes, None] = OrderedDict()
         self._something = asyncio.Event()
@@ -142,11 +150,28 @@ class Journal:
     def note(self, record: AgentRecord) -> None:
         """Keeps the newest record of the agent, and its current attempt when that changed, for the next batch."""
         uid = record.agent.uid
-        known = self._agents.get(uid) or self._writing.get(uid)
+        known = self._waiting_of([uid]).get(uid)
         if known is not None and known.conn_epoch > record.conn_epoch:
             return
+        self._note(uid, record.agent.current, record)
+
+    def note_later(self, uid: AgentUid, current: Attempt | None, record: Callable[[], AgentRecord]) -> None:
+        """As `note`, without making a record for each of many changes: `record` is called when the batch is written.
+
+        Args:
+            uid: of the agent, also at that time.
+            current: its current attempt now, for the history.
+            record: makes its newest record.
+        """
+        self._note(uid, current, record)
+
+    def _note(self, uid: AgentUid, current: Attempt | None, record: AgentRecord | Callable[[], AgentRecord]) -> None:
         self._agents[uid] = record
-        self._note_attempt(record)
+        noted = self._noted.get(uid)
+        if current is not None and noted is not current and noted != current:
+            self._noted[uid] = current
+            self._attempts[uid, current.digest, current.revision] = AttemptRecord(uid, current)
+            self.dropped += _shrink(self._attempts, self._limits.attempts)
         self.dropped += _shrink(self._agents, self._limits.agents)
         self._something.set()
         # Not while the store is away: each further record would make `run` try again at once.
@@ -219,7 +244,7 @@ class Journal:
 
     def _waiting_of(self, uids: Sequence[AgentUid]) -> dict[AgentUid, AgentRecord]:
         found = ((uid, self._agents.get(uid) or self._writing.get(uid)) for uid in uids)
-        return {uid: record for uid, record in found if record is not None}
+        return {uid: _made(record) for uid, record in found if record is not None}
 
     async def _wait_for_more(self, seconds: float) -> None:
         try:
@@ -262,7 +287,7 @@ class Journal:
 
     async def _flush_batch(self) -> int:
         """Writes one batch; how many agents were in it."""
-        self._writing = _take(self._agents, self._limits.batch)
+        self._writing = {uid: _made(record) for uid, record in _take(self._agents, self._limits.batch).items()}
         attempts = _take(self._attempts, 2 * self._limits.batch)
         try:
             await self._save(list(self._writing.values()), list(attempts.values()))
@@ -283,7 +308,8 @@ class Journal:
             Unavailable: the store is away.
         """
         try:
-            await self._store.save_agents(records, attempts)
+            before = {uid: old for one in records if (old := self._stored.get(uid := one.agent.uid)) is not None}
+            await self._store.save_agents(records, attempts, before)
         except Unavailable:
             raise
         except SettingsError as error:
@@ -299,25 +325,26 @@ class Journal:
                 return
             self.dropped += 1
             uid = records[0].agent.uid if records else attempts[0].uid
+            self._stored.pop(uid, None)
             logger.warning("a state of agent %s was given up, the database refuses it: %s", show_uid(uid), error)
-
-    def _note_attempt(self, record: AgentRecord) -> None:
-        uid, current = record.agent.uid, record.agent.current
-        if current is not None and self._noted.get(uid) != current:
-            self._attempts[uid, current.digest, current.revision] = AttemptRecord(uid, current)
-            self.dropped += _shrink(self._attempts, self._limits.attempts)
-        # What was noted last is remembered for connected agents only, so this cannot grow for ever.
-        if current is None or not record.connected:
-            self._noted.pop(uid, None)
         else:
-            self._noted[uid] = current
+            for one in records:
+                self._stored[one.agent.uid] = one
+                # What was noted last is remembered for connected agents only, so this cannot grow for ever.
+                if one.agent.current is None or not one.connected:
+                    self._noted.pop(one.agent.uid, None)
+            _shrink(self._stored, self._limits.known_agents)
+
+
+def _made(record: AgentRecord | Callable[[], AgentRecord]) -> AgentRecord:
+    return record if isinstance(record, AgentRecord) else record()
 
 
 def _take(waiting: OrderedDict[_K, _V], count: int) -> dict[_K, _V]:
     return dict(waiting.popitem(last=False) for _ in range(min(count, len(waiting))))
 
 
-def _put_back(waiting: OrderedDict[_K, _V], taken: Mapping[_K, _V]) -> None:
+def _put_back(waiting: OrderedDict[_K, _V], taken: Mapping[_K, Any]) -> None:
     for key, value in reversed(list(taken.items())):
         if key not in waiting:
             waiting[key] = value

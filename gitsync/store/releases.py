@@ -245,7 +245,10 @@ async def _why_refused(connection: AsyncConnection, publication: Publication) ->
 
 
 async def _insert_content(db: Database, connection: AsyncConnection, publication: Publication) -> None:
-    """Payloads, versions and their slots; what is stored already stays as it is (same digest, same content)."""
+    """Payloads, versions and their slots; what is stored already stays as it is (same digest, same content).
+
+    Except for what the digest does not cover: `redefined` versions are written again.
+    """
     await _insert_new(
         connection,
         db.insert(payload).on_conflict_do_nothing(),
@@ -270,6 +273,11 @@ async def _insert_content(db: Database, connection: AsyncConnection, publication
             for key, one in zip(keys, versions, strict=True)
         ],
     )
+    for one in publication.redefined:
+        # Under the pointer's row lock, like all the rest: who reads the new pointer reads the new definition too.
+        key = (target_version.c.source == one.source, target_version.c.path == one.path)
+        stored = update(target_version).where(*key, target_version.c.digest == one.digest)
+        await connection.execute(stored.values(body=encode_version(one)))
     await _insert_new(
         connection,
         db.insert(version_slot).on_conflict_do_nothing(),

@@ -34,7 +34,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def to_micros(at: datetime) -> int:
     """Microseconds since 1970 of an aware instant."""
-    return (at - _EPOCH) // _MICROSECOND
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:
@@ -59,6 +60,8 @@ class Instant(TypeDecorator[datetime]):
 
 def clean(text: str) -> str:
     """The text as every database takes it: without NUL and without lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 

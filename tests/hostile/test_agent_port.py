@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gzip
 import random
+import socket
 import tracemalloc
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -184,6 +186,67 @@ async def test_many_slow_peers_are_all_ended_by_their_deadline() -> None:
                 for number, peer in enumerate(peers):
                     if number % 4 != 2:
                         await peer.end_of_stream()
+
+
+HALF_OPEN = 2000
+
+
+@contextlib.asynccontextmanager
+async def half_open(port: Port, sent: bytes) -> AsyncIterator[list[socket.socket]]:
+    """Two thousand peers that say the same and then nothing."""
+    loop, peers = asyncio.get_running_loop(), list[socket.socket]()
+    try:
+        for _ in range(HALF_OPEN):
+            one = socket.socket()
+            peers.append(one)
+            one.setblocking(False)
+            await loop.sock_connect(one, ("127.0.0.1", port.listener.port))
+            if sent:
+                await loop.sock_sendall(one, sent)
+        yield peers
+    finally:
+        for one in peers:
+            one.close()
+
+
+CHUNK = 20_000
+PARTS = {
+    "nothing": b"",
+    "a head": post(b"", "X: " + "y" * 10_000)[:-2],
+    "a body": post(b"x" * 2 * CHUNK)[:-CHUNK],
+    "an inflated body": post(gzip.compress(b"x" * CHUNK), "Content-Encoding: gzip")[:-1],
+    "chunks": post(b"", "Transfer-Encoding: chunked").replace(b"Content-Length: 0\r\n", b"")
+    + b"4e20\r\n"
+    + b"x" * CHUNK,
+    "a websocket message": upgrade() + frame(b"\x00first") + frame(b"\x00" + b"x" * 2 * CHUNK)[:-CHUNK],
+    "fragments": upgrade() + frame(b"\x00first") + frame(b"\x00" + b"x" * CHUNK, 0x02),
+}
+
+
+@pytest.mark.parametrize("sent", PARTS.values(), ids=PARTS)
+async def test_two_thousand_half_open_peers_stay_within_the_room_and_disturb_nobody(sent: bytes) -> None:
+    room = 4_000_000
+    async with opamp_port(max_bytes_in_flight=room, max_message_bytes=100_000, max_connections=5000) as port:
+        hub = port.listener._hub  # nothing outside shows it
+        assert hub is not None
+        async with raw_peer(port.url) as good:
+            await good.open()
+            tracemalloc.start()
+            try:
+                async with half_open(port, sent):
+                    good.send(frame(b"\x00still well?"))
+                    assert await good.message() == b"re:still well?"
+                    assert tracemalloc.get_traced_memory()[0] < room + HALF_OPEN * 12_000
+                    assert hub.budget.used <= room
+                    if not sent or len(sent) * HALF_OPEN < room:
+                        await is_well(port)
+            finally:
+                tracemalloc.stop()
+            async with asyncio.timeout(10):
+                while len(hub.connections) > 1:
+                    await asyncio.sleep(0)
+            assert hub.budget.used == 0
+            await is_well(port)
 
 
 @pytest.mark.parametrize(

@@ -68,5 +68,7 @@ async def test_an_application_is_never_sent_collector_yaml(tmp_path: Path) -> No
 
 
 def _body(event: dict[str, object]) -> object:
-    (entry,) = event["entries"]  # type: ignore[misc]
-    return json.loads(entry["body"])  # type: ignore[index]
+    entries = event["entries"]
+    assert isinstance(entries, list)
+    (entry,) = entries
+    return json.loads(entry["body"])

@@ -262,3 +262,22 @@ async def test_a_supervisor_that_is_stuck_on_its_own_validation_is_freed(
         await proven(service, agent, good)
         audit = await service.http.get("/api/v1/audit", headers={"Authorization": f"Bearer {service.token}"})
         assert "to free a supervisor" in audit.text
+
+
+async def test_a_supervisor_that_is_told_to_restart_shows_it_and_its_components_are_known(
+    service: ServiceUnderTest, tmp_path: Path
+) -> None:
+    uid = AgentUid(UID.bytes)
+    async with supervisor(service, tmp_path, "websocket"):
+        await until(lambda: (live := service.running.agents.get(uid)) and live.state == "applied", POLL_SECONDS)
+        answer = await service.http.post(
+            f"/api/v1/agents/{UID}/restart", headers={"Authorization": f"Bearer {service.token}"}
+        )
+        assert (answer.status_code, answer.json()["restart"]["state"]) == (202, "sent")
+        live = service.running.agents.get(uid)
+        assert live is not None
+        await until(lambda: live.agent.restart is not None and live.agent.restart.state == "restarted", POLL_SECONDS)
+        await until(lambda: live.agent.healthy)
+        shown = await service.get(f"agents/{UID}/components")
+        assert shown["build"]["counts"]["receivers"] >= 1
+        assert "v0.158.0" in shown["build"]["versions"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +15,9 @@ import pytest
 from tests.support import tools
 
 pytestmark = pytest.mark.interop
+needs_node = pytest.mark.skipif(
+    not (shutil.which("node") and shutil.which("npm")) and not os.environ.get("CI"), reason=tools.NO_NODE
+)
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +108,63 @@ def test_without_go_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
     done = _run_tools(tmp_path, "supervisor")
     assert done.returncode == 0
     assert "there is no `go` on the path" in done.stdout
+
+
+def test_without_node_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
+    done = _run_tools(tmp_path, "node-client")
+    assert done.returncode == 0
+    assert "there is no `node` with `npm` on the path" in done.stdout
+
+
+def test_packages_that_are_there_do_not_help_without_node(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = cache / tools.NODE_CLIENT.key()
+    home.mkdir(parents=True)
+    tools.NODE_CLIENT.artifact(home).touch()
+    (home / tools.READY).touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(tools.ToolMissing, match="no `node`"):
+        tools.node_client()
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> tools.NodeTool:
+    """A Node.js program that needs no package."""
+    directory = tmp_path / "program"
+    directory.mkdir()
+    (directory / "package.json").write_text('{"name": "none", "version": "1.0.0"}')
+    lock = '{"name": "none", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "none"}}}'
+    (directory / "package-lock.json").write_text(lock)
+    (directory / ".npmrc").write_text("offline=true\n")
+    (directory / "agent.mjs").write_text("console.log('runs');\n")
+    return tools.NodeTool("none", "1", directory)
+
+
+@needs_node
+def test_a_node_program_is_put_next_to_its_packages_and_made_anew_when_it_changes(module: tools.NodeTool) -> None:
+    made = tools.provide(module)
+    assert subprocess.run(["node", made], capture_output=True, text=True, check=True).stdout == "runs\n"
+    (module.directory / "agent.mjs").write_text("console.log('changed');\n")
+    with pytest.raises(tools.ToolMissing, match="run `make test`"):
+        tools.find(module)
+    assert tools.provide(module) != made
+
+
+@needs_node
+def test_a_node_package_that_is_not_locked_is_refused(module: tools.NodeTool) -> None:
+    (module.directory / "package.json").write_text(
+        '{"name": "none", "version": "1.0.0", "dependencies": {"uuid": "1"}}'
+    )
+    with pytest.raises(tools.ToolMissing, match=r"`npm ci .* ended with"):
+        tools.provide(module)
+
+
+def test_no_lock_says_where_packages_come_from() -> None:
+    lock = json.loads((tools.AGENTS / "node" / "package-lock.json").read_text())
+    packages = {name: one for name, one in lock["packages"].items() if name}
+    assert packages
+    assert all(one["integrity"].startswith("sha512-") and "resolved" not in one for one in packages.values())
 
 
 def test_without_go_a_program_that_is_there_is_still_used(tmp_path: Path, cache: Path) -> None:

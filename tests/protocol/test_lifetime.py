@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
 from collections.abc import Sequence
 
+import h11
 import pytest
 import websockets
 
@@ -14,6 +16,7 @@ from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentLink
 from gitsync.errors import SettingsError
 from gitsync.server.opamp import ListenerOptions, OpampListener
+from gitsync.server.post import HttpConnection
 from tests.support.agenthandler import Port, RecordingHandler, opamp_port
 from tests.support.rawpeer import BINARY, CLOSE, CONT, PING, PONG, RawPeer, frame, post, raw_peer, upgrade
 
@@ -313,6 +316,34 @@ async def test_many_connections_say_goodbye() -> None:
         assert port.handler.open == []
         for peer in peers:
             await peer.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [upgrade(), upgrade().replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade")],
+    ids=["ordinary", "by h11"],
+)
+async def test_nothing_of_the_http_side_is_kept_after_the_upgrade(request_bytes: bytes) -> None:
+    async with opamp_port() as port, contextlib.AsyncExitStack() as stack:
+        for _ in range(20):
+            peer = await stack.enter_async_context(raw_peer(port.url))
+            peer.send(request_bytes, frame(b"\x00hello"))
+            assert (await peer.response()).status == 101
+            assert await peer.message() == b"re:hello"
+        gc.collect()
+        kept = [one for one in gc.get_objects() if isinstance(one, h11.Connection | h11.Request | HttpConnection)]
+        assert kept == []
+
+
+async def test_an_idle_http_connection_keeps_no_parser() -> None:
+    gc.collect()
+    async with opamp_port() as port, raw_peer(port.url) as peer:
+        for sent in (post(b"x"), post(b"x")[:-1], b"x"):
+            peer.send(sent)
+            await asyncio.sleep(0)
+        for _ in range(2):
+            assert (await peer.response()).status == 200
+        assert [one for one in gc.get_objects() if isinstance(one, h11.Connection)] == []
 
 
 def _hub_of(connection: object) -> object:

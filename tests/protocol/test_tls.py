@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 import os
 import re
+import shutil
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentLink
 from gitsync.errors import SettingsError
 from gitsync.opamp.pb import opamp_pb2 as pb
+from gitsync.server.listener import Hub
 from gitsync.server.opamp import ListenerOptions, OpampListener, TlsOptions
 from tests.support.agentclient import http_agent, ws_agent
 from tests.support.agenthandler import Port, RecordingHandler, opamp_port
@@ -232,6 +235,157 @@ async def test_stopping_says_goodbye_over_tls(authority: Authority) -> None:
                 await socket.recv()
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1001
+
+
+# ── Many handshakes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def client_hello(tls: ssl.SSLContext) -> bytes:
+    """The first message of a handshake that never goes on."""
+    said = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.wrap_bio(ssl.MemoryBIO(), said, server_hostname="127.0.0.1").do_handshake()
+    return said.read()
+
+
+async def until(port: Port, claim: Callable[[Hub], object]) -> None:
+    hub = port.listener._hub  # nothing outside shows it
+    assert hub is not None
+    async with asyncio.timeout(10):
+        while not claim(hub):
+            await asyncio.sleep(0)
+
+
+async def test_a_handshake_waits_for_a_place_and_goes_on_when_there_is_one(authority: Authority) -> None:
+    tls, hello = authority.client(), client_hello(authority.client())
+    async with opamp_port(tls=authority.options(), max_handshakes=1) as port:
+        async with raw_peer(port.url) as sits, raw_peer(port.url) as queues:
+            sits.send(hello)
+            assert await sits.reader.readexactly(1) == b"\x16"
+            queues.send(hello)
+            await until(port, lambda hub: hub.budget.used == len(hello))
+            async with asyncio.TaskGroup() as tasks:
+                served = tasks.create_task(say_hello(port, tls))
+                await until(port, lambda hub: hub.budget.used > len(hello))
+                assert not served.done()
+                sits.writer.transport.abort()
+                assert await queues.reader.readexactly(1) == b"\x16"
+                queues.writer.transport.abort()
+        await until(port, lambda hub: hub.budget.used == 0)
+        assert dict(port.meters.turned_away) == {}
+
+
+async def say_hello(port: Port, tls: ssl.SSLContext) -> None:
+    async with raw_peer(port.url, tls=tls) as peer:
+        await peer.open()
+        peer.send(frame(b"\x00hello"))
+        assert await peer.message() == b"re:hello"
+
+
+async def test_open_connections_are_served_while_handshakes_wait(authority: Authority) -> None:
+    hello = client_hello(authority.client())
+    async with opamp_port(tls=authority.options(), max_handshakes=2) as port, contextlib.AsyncExitStack() as stack:
+        peer = await stack.enter_async_context(raw_peer(port.url, tls=authority.client()))
+        await peer.open()
+        for _ in range(40):
+            (await stack.enter_async_context(raw_peer(port.url))).send(hello)
+        await until(port, lambda hub: hub.budget.used == 38 * len(hello))
+        peer.send(frame(b"\x00still here"))
+        assert await peer.message() == b"re:still here"
+
+
+async def test_a_storm_of_agents_gets_through_few_places(authority: Authority) -> None:
+    tls = authority.client(authority.ca)
+    async with opamp_port(tls=authority.options("require"), max_handshakes=2) as port, asyncio.TaskGroup() as tasks:
+        for _ in range(50):
+            tasks.create_task(say_hello(port, tls))
+    assert len(port.handler.messages) == 50
+    assert dict(port.meters.turned_away) == {}
+
+
+async def test_handshakes_beyond_the_queue_and_oversized_ones_are_dropped(authority: Authority) -> None:
+    hello = client_hello(authority.client())
+    async with opamp_port(tls=authority.options(), max_handshakes=1) as port, contextlib.AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(raw_peer(port.url)) for _ in range(35)]
+        peers[0].send(hello)
+        assert await peers[0].reader.readexactly(1) == b"\x16"
+        peers[1].send(b"\x16\x03\x01\xff\xff" + bytes(40_000))
+        await peers[1].end()
+        for peer in peers[2:34]:
+            peer.send(hello)
+        await until(port, lambda hub: hub.budget.used == 32 * len(hello))
+        peers[34].send(hello)
+        await peers[34].end()
+        assert dict(port.meters.turned_away) == {"handshakes": 2}
+
+
+# ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def renewable(authority: Authority, folder: Path) -> TlsOptions:
+    """Copies of the files, looked at with every handshake."""
+    for path in (authority.cert_file, authority.key_file, authority.ca_file):
+        shutil.copy(path, folder / path.name)
+    names = folder / "cert.pem", folder / "key.pem", folder / "ca.pem"
+    return TlsOptions(*names, "require", dt.timedelta(0))
+
+
+def write_certificate(folder: Path, ca: trustme.CA) -> None:
+    made = ca.issue_cert("127.0.0.1")
+    made.private_key_pem.write_to_path(folder / "key.pem")
+    for index, blob in enumerate(made.cert_chain_pems):
+        blob.write_to_path(folder / "cert.pem", append=index > 0)
+
+
+async def serial_shown(port: Port, tls: ssl.SSLContext) -> str:
+    """The serial number of the certificate that the server shows."""
+    async with raw_peer(port.url, tls=tls) as peer:
+        await peer.open()
+        return str(peer.writer.get_extra_info("peercert")["serialNumber"])
+
+
+async def test_renewed_files_are_used_by_new_connections_and_open_ones_go_on(
+    authority: Authority, tmp_path: Path
+) -> None:
+    tls = authority.client(authority.ca)
+    async with opamp_port(tls=renewable(authority, tmp_path)) as port, raw_peer(port.url, tls=tls) as old:
+        await old.open()
+        before = await serial_shown(port, tls)
+        write_certificate(tmp_path, authority.ca)
+        assert await serial_shown(port, tls) != before
+        old.send(frame(b"\x00still here"))
+        assert await old.message() == b"re:still here"
+        assert dict(port.meters.tls_reloads) == {"success": 1}
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "key.pem", "ca.pem"])
+async def test_a_broken_new_file_is_said_once_and_the_old_one_stays_in_use(
+    authority: Authority, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = authority.client(authority.ca)
+    async with opamp_port(tls=renewable(authority, tmp_path)) as port:
+        before = await serial_shown(port, tls)
+        good = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(b"half a fi")
+        assert [await serial_shown(port, tls) for _ in range(3)] == [before] * 3
+        assert dict(port.meters.tls_reloads) == {"error": 1}
+        said = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+        assert len(said) == 1
+        assert f"{tmp_path / name}" in said[0]
+        (tmp_path / name).unlink()
+        assert await serial_shown(port, tls) == before
+        (tmp_path / name).write_bytes(good)
+        assert await serial_shown(port, tls) == before
+        assert dict(port.meters.tls_reloads) == {"error": 2, "success": 1}
+
+
+async def test_a_new_client_authority_decides_about_new_connections(authority: Authority, tmp_path: Path) -> None:
+    other = trustme.CA()
+    async with opamp_port(tls=renewable(authority, tmp_path)) as port:
+        await refused(port, authority.client(other))
+        other.cert_pem.write_to_path(tmp_path / "ca.pem")
+        await refused(port, authority.client(authority.ca))
+        await say_hello(port, authority.client(other))
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,7 @@ def an_agent(number: int = 1, **changes: Any) -> Agent:
     agent = Agent(
         uid=a_uid(number),
         labels=RankedLabels(reported={"env": "prod", "host.name": f"host-{number}"}),
-        identifying={"service.name": "otelcol"},
-        non_identifying={"host.name": f"host-{number}"},
+        identifying_keys=("service.name",),
         capabilities=0x807,
         target=TARGET,
     )

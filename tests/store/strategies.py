@@ -11,10 +11,19 @@ from gitsync.bundle.tree import Commit
 from gitsync.bundle.version import ConfigObject, MatchRules, Payload, Slot, TargetVersion, TypeRule
 from gitsync.collector.document import Origin
 from gitsync.diagnostics import Diagnostic, Severity
-from gitsync.fleet.agent import Agent, Attempt, AttemptState, Reported
+from gitsync.fleet.agent import Agent, Attempt, AttemptState, CommandState, Reported, Restart
+from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
+from gitsync.fleet.health import METRICS, keep
 from gitsync.ids import AgentUid, ConfigHash, SourceName, TargetId
 from gitsync.labels import Operator, RankedLabels, Selector, requirement
-from gitsync.opamp.messages import ComponentHealth, ConfigStatus
+from gitsync.opamp.messages import (
+    ComponentHealth,
+    ConfigStatus,
+    PackagesReported,
+    PackageState,
+    PackageStatus,
+    RecentError,
+)
 from gitsync.rollout.cohort import Cohort
 from gitsync.rollout.plan import Plan, Stage
 from gitsync.rollout.state import Phase, Pin, Quarantined, Rollout, TargetState
@@ -135,17 +144,50 @@ healths = st.recursive(
         uint64,
         uint64,
         st.dictionaries(texts, inner, max_size=3),
-        st.dictionaries(texts, texts, max_size=3),
+        st.dictionaries(texts | st.sampled_from(METRICS), texts | numbers.map(str), max_size=3),
+        tuples_of(st.builds(RecentError, st.none() | instants, texts, numbers)),
     ),
     max_leaves=5,
+)
+packages = st.builds(
+    PackagesReported,
+    st.dictionaries(
+        texts,
+        st.builds(
+            PackageState,
+            texts,
+            digests,
+            texts,
+            digests,
+            st.sampled_from(PackageStatus),
+            texts,
+            st.none() | st.floats(0, 100),
+        ),
+        max_size=3,
+    ),
+    digests,
+    texts,
+)
+connections = st.builds(
+    AgentConnection,
+    hash=digests,
+    sections=st.dictionaries(texts, st.builds(SectionOffer, digests, st.sampled_from(OfferState)), max_size=3),
+    offered_at=instants,
+    changed_at=instants,
+    epoch=numbers,
+    promised_seconds=numbers,
+    heartbeat_seconds=numbers,
+    reports_other=st.booleans(),
+    repeated=st.booleans(),
+    doubts_health=st.booleans(),
+    error=texts,
 )
 labels = st.builds(RankedLabels, maps(texts, texts), maps(texts, texts), maps(texts, texts), maps(texts, texts))
 agents = st.builds(
     Agent,
     uid=st.binary(min_size=16, max_size=16).map(AgentUid),
     labels=labels,
-    identifying=maps(texts, texts),
-    non_identifying=maps(texts, texts),
+    identifying_keys=st.lists(texts, max_size=3, unique=True).map(lambda keys: tuple(sorted(keys))),
     capabilities=uint64,
     reported=st.none() | st.builds(Reported, hashes, st.sampled_from(ConfigStatus), texts),
     current=st.none() | attempts,
@@ -153,10 +195,14 @@ agents = st.builds(
     failed=tuples_of(hashes),
     target=st.none() | st.builds(TargetId, texts.map(SourceName), texts),
     wanted=st.none() | hashes,
-    health=st.none() | healths,
+    health=st.none() | healths.map(keep),
     effective=st.none() | digests,
     contained=st.none() | st.booleans(),
     components=st.none() | st.binary(max_size=64),
+    packages=st.none() | packages,
+    connection=st.none() | connections,
     started_at=st.none() | instants,
     flag=st.none() | texts,
+    restart=st.none() | st.builds(Restart, st.sampled_from(CommandState), instants, instants, texts),
+    twin=st.none() | st.binary(min_size=16, max_size=16).map(AgentUid),
 )

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from gitsync.control.records import AgentFilter, Retention, SyncState
+from gitsync.control.records import AgentFilter, AgentRecord, Retention, SyncState
 from gitsync.fleet.agent import AttemptState, Reported
 from gitsync.fleet.assign import Reason
-from gitsync.ids import SourceName, TargetId
+from gitsync.ids import AgentUid, SourceName, TargetId
 from gitsync.labels import RankedLabels, parse_selector
 from gitsync.opamp.messages import ComponentHealth, ConfigStatus
 from gitsync.store import SqlStore
@@ -35,7 +35,13 @@ async def test_an_unknown_agent_is_left_out(store: SqlStore) -> None:
 
 async def test_an_agent_comes_back_whole(store: SqlStore) -> None:
     health = ComponentHealth(
-        False, "StatusPermanentError", "disk full", 2**63, 5, {"receiver:otlp": ComponentHealth(True)}, {"a": "b"}
+        False,
+        "StatusPermanentError",
+        "disk full",
+        2**63,
+        5,
+        {"receiver:otlp": ComponentHealth(True)},
+        {"queue_size": "7"},
     )
     record = a_record(
         labels=RankedLabels({"env": "prod"}, {"team": "x"}, {"site": "y"}, {"env": "dev"}),
@@ -63,7 +69,7 @@ async def test_an_agent_comes_back_whole(store: SqlStore) -> None:
 
 
 async def test_an_agent_about_which_nothing_is_known_comes_back_whole(store: SqlStore) -> None:
-    record = a_record(target=None, labels=RankedLabels(), identifying={}, non_identifying={}, capabilities=0)
+    record = a_record(target=None, labels=RankedLabels(), identifying_keys=(), capabilities=0)
     await store.save_agents([record], [])
     assert await store.load_agents([a_uid(1)]) == {a_uid(1): record}
 
@@ -298,3 +304,76 @@ def _numbers(records: object) -> list[int]:
     numbers = [known[one.agent.uid] for one in records]  # type: ignore[attr-defined]
     assert not [number for number, times in Counter(numbers).items() if times > 1]
     return sorted(numbers)
+
+
+# ── Only what differs ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _known(*records: AgentRecord) -> dict[AgentUid, AgentRecord]:
+    return {one.agent.uid: one for one in records}
+
+
+async def _row(store: SqlStore, number: int) -> AgentRecord:
+    uid = a_uid(number)
+    return (await store.load_agents([uid]))[uid]
+
+
+async def test_a_status_that_changed_is_written_alone_and_the_rest_stays(store: SqlStore) -> None:
+    before = a_record(1)
+    await store.save_agents([before], [])
+    after = replace(before, agent=replace(before.agent, error="disk full"), state=SyncState.FAILED, error="disk full")
+    await store.save_agents([after], [], _known(before))
+    assert await _row(store, 1) == after
+
+
+async def test_a_new_connection_is_written_without_touching_labels_and_status(store: SqlStore) -> None:
+    before = a_record(1)
+    await store.save_agents([before], [])
+    after = replace(before, conn_epoch=before.conn_epoch + 5, remote_addr="10.0.0.9:1", connected=False)
+    await store.save_agents([after], [], _known(before))
+    assert await _row(store, 1) == after
+    assert await store.list_agents(AgentFilter(selector=parse_selector("env=prod"))) == [after]
+
+
+async def test_labels_that_changed_are_written_whole(store: SqlStore) -> None:
+    before = a_record(1)
+    await store.save_agents([before], [])
+    labels = RankedLabels({"env": "dev"})
+    after = replace(before, agent=replace(before.agent, labels=labels, identifying_keys=()))
+    await store.save_agents([after], [], _known(before))
+    assert await store.list_agents(AgentFilter(selector=parse_selector("env=dev"))) == [after]
+    assert await store.list_agents(AgentFilter(selector=parse_selector("env=prod"))) == []
+
+
+async def test_a_status_of_an_agent_that_moved_to_another_replica_is_not_written_over_its_newer_one(
+    store: SqlStore, other: SqlStore
+) -> None:
+    before = a_record(1)
+    await store.save_agents([before], [])
+    theirs = replace(before, conn_epoch=before.conn_epoch + 1, replica_id="replica-2", state=SyncState.APPLIED)
+    await other.save_agents([theirs], [])
+    late = replace(before, agent=replace(before.agent, error="late"), state=SyncState.FAILED)
+    await store.save_agents([late], [], _known(before))
+    assert await _row(store, 1) == theirs
+
+
+async def test_what_another_replica_changed_meanwhile_is_replaced_whole_when_the_agent_comes_back(
+    store: SqlStore, other: SqlStore
+) -> None:
+    before = a_record(1)
+    await store.save_agents([before], [])
+    labels = RankedLabels({"env": "dev"})
+    theirs = replace(
+        before, conn_epoch=before.conn_epoch + 1, agent=replace(before.agent, labels=labels, identifying_keys=())
+    )
+    await other.save_agents([theirs], [])
+    back = replace(before, conn_epoch=before.conn_epoch + 2)
+    await store.save_agents([back], [], _known(before))
+    assert await store.list_agents(AgentFilter(selector=parse_selector("env=prod"))) == [back]
+
+
+async def test_a_row_that_was_removed_is_written_whole_again(store: SqlStore) -> None:
+    before = a_record(1)
+    after = replace(before, state=SyncState.APPLIED)
+    await store.save_agents([after], [], _known(before))
+    assert await _row(store, 1) == after

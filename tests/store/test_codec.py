@@ -15,6 +15,7 @@ from gitsync.diagnostics import Diagnostic
 from gitsync.errors import GitsyncError, SettingsError, TrustError
 from gitsync.fleet.agent import Agent
 from gitsync.labels import RankedLabels
+from gitsync.opamp.messages import ComponentHealth
 from gitsync.rollout.state import TargetState
 from gitsync.store.agentcodec import (
     MAX_LABEL_KEY_BYTES,
@@ -98,12 +99,10 @@ def test_texts_survive_the_round_trip_whatever_they_hold(texts: list[str]) -> No
 
 @given(some.agents)
 def test_an_agent_survives_the_round_trip(agent: Agent) -> None:
-    identifying, non_identifying = decode_description(encode_description(agent))
     decoded = Agent(
         uid=agent.uid,
         labels=decode_labels(encode_labels(agent.labels)),
-        identifying=identifying,
-        non_identifying=non_identifying,
+        identifying_keys=decode_description(encode_description(agent)),
         capabilities=unsigned(signed(agent.capabilities)),
         effective=agent.effective,
         components=agent.components,
@@ -114,7 +113,7 @@ def test_an_agent_survives_the_round_trip(agent: Agent) -> None:
 
 
 def test_every_field_of_an_agent_is_stored_somewhere() -> None:
-    in_columns = {"uid", "labels", "identifying", "non_identifying", "capabilities"}
+    in_columns = {"uid", "labels", "identifying_keys", "capabilities"}
     in_columns |= {"effective", "components", "started_at"}
     in_status = set(decode_status(encode_status(an_agent())))
     assert in_columns | in_status == {one.name for one in fields(Agent)}
@@ -231,7 +230,28 @@ def test_every_digest_in_a_stored_state_is_a_named_version(state: TargetState) -
 def test_labels_that_sql_cannot_index_have_no_row_and_others_do() -> None:
     labels = RankedLabels({"k" * (MAX_LABEL_KEY_BYTES + 1): "v", "ok": "1", "zero\0": "2", "zero\ufffd": "3"})
     rows = label_rows(a_uid(1), labels)
-    assert [(one["key"], one["value"]) for one in rows] == [("ok", "1"), ("zero\ufffd", "2")]
+    assert [(key, value) for _, key, _, value in rows] == [("ok", "1"), ("zero\ufffd", "2")]
+
+
+def test_a_row_of_an_earlier_program_is_read() -> None:
+    """As it was written when descriptions had their values, trees were whole, and packages were not kept."""
+    stored = json.loads(encode_status(an_agent()))
+    nodes = {f"receiver:{number}": {"healthy": True, "start": 5, "at": 6} for number in range(200)}
+    stored["health"] = {"healthy": True, "components": nodes, "attributes": {"a": "b", "queue_size": "7"}}
+    fields = decode_status(json.dumps(stored))
+    assert fields["packages"] is None
+    assert (fields["health"].attributes, fields["health"].components) == ({"queue_size": "7"}, {})
+    earlier = dump("description", {"identifying": {"service.name": "a"}, "non_identifying": {"host.name": "b"}})
+    assert decode_description(earlier) == ("service.name",)
+
+
+def test_agents_that_are_read_back_share_what_they_have_in_common() -> None:
+    status = encode_status(replace(an_agent(), health=ComponentHealth(True, components={"a": ComponentHealth(True)})))
+    one, other = decode_status(status)["health"], decode_status(status)["health"]
+    assert one.components is other.components
+    first, second = (decode_labels(encode_labels(an_agent(number).labels)).reported for number in (1, 2))
+    assert all(key is same for key, same in zip(first, second, strict=True))
+    assert first["env"] is second["env"]
 
 
 def test_a_health_tree_is_stored_without_its_defaults() -> None:

@@ -181,7 +181,12 @@ class AwayStore:
     async def load_agents(self, uids: Sequence[AgentUid]) -> Mapping[AgentUid, AgentRecord]:
         raise Unavailable("away")
 
-    async def save_agents(self, records: Sequence[AgentRecord], attempts: Sequence[AttemptRecord]) -> None:
+    async def save_agents(
+        self,
+        records: Sequence[AgentRecord],
+        attempts: Sequence[AttemptRecord],
+        before: Mapping[AgentUid, AgentRecord] | None = None,
+    ) -> None:
         self.asked += 1
         raise Unavailable("away")
 
@@ -300,7 +305,7 @@ async def test_every_batch_that_could_not_be_written_is_counted() -> None:
         async def load_agents(self, uids: object) -> dict[object, object]:
             return {}
 
-        async def save_agents(self, records: object, attempts: object) -> None:
+        async def save_agents(self, records: object, attempts: object, before: object = None) -> None:
             raise Unavailable("the store is away")
 
         async def keep_blob(self, digest: bytes, kind: str, body: bytes, at: object) -> None:

@@ -144,7 +144,7 @@ def an_agent(
     agent = Agent(
         uid=a_uid(number),
         labels=RankedLabels(reported=reported),
-        identifying={"service.name": service},
+        identifying_keys=("service.name",),
         capabilities=capabilities,
         health=ComponentHealth(healthy=healthy),
     )

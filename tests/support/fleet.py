@@ -10,11 +10,13 @@ from pathlib import Path
 from gitsync.bundle.version import Payload, TargetVersion
 from gitsync.control.agents import AgentOptions, Agents
 from gitsync.control.connected import ConnectedAgent
+from gitsync.control.extensions import Extension, Extensions
 from gitsync.control.meters import Meters
+from gitsync.control.ports import Random, Secrets
 from gitsync.control.published import Published
 from gitsync.opamp.client import ClientState, ClientStep, ReceivedConfig
 from gitsync.opamp.messages import ComponentHealth, ConfigStatus, EffectiveObject
-from gitsync.store import Journal, SqlStore, StoreOptions
+from gitsync.store import Journal, JournalLimits, SqlStore, StoreOptions
 from tests.support.builders import SUPERVISOR, a_desired, a_payload, a_uid
 from tests.support.clock import FixedRandom, ManualClock
 
@@ -28,9 +30,17 @@ class RecordingLink:
         self.is_open = transport == "websocket"
         self.sent: list[bytes] = []
         self.closed_with: int | None = None
+        self.pings = 0
+        self.paused_for: list[float] = []
 
     def send(self, parts: Sequence[bytes], *, is_config: bool = False) -> None:
         self.sent.append(b"".join(parts))
+
+    def ping(self) -> None:
+        self.pings += 1
+
+    def pause(self, seconds: float) -> None:
+        self.paused_for.append(seconds)
 
     def close(self, code: int, reason: str) -> None:
         self.closed_with = code
@@ -166,14 +176,23 @@ async def until_idle(agents: Agents) -> None:
 
 @asynccontextmanager
 async def a_fleet(
-    path: Path, clock: ManualClock | None = None, *, options: AgentOptions | None = None
+    path: Path,
+    clock: ManualClock | None = None,
+    *,
+    options: AgentOptions | None = None,
+    secrets: Secrets | None = None,
+    extensions: Sequence[Extension] = (),
+    random: Random | None = None,
+    limits: JournalLimits | None = None,
 ) -> AsyncIterator[FleetUnderTest]:
     """A fleet on a SQLite store at `path`, with its tasks running."""
     clock = clock or ManualClock()
     meters = Meters()
     async with await SqlStore.open(StoreOptions(f"sqlite:///{path}")) as store:
-        journal = Journal(store, clock.now)
-        agents = Agents(options or AgentOptions("replica-1"), store, journal, meters, clock, FixedRandom())
+        journal = Journal(store, clock.now, limits)
+        served = Extensions(extensions, meters, clock)
+        made = options or AgentOptions("replica-1")
+        agents = Agents(made, store, journal, meters, clock, random or FixedRandom(), secrets, served)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(agents.run(), name="agents")
             try:

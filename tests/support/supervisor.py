@@ -102,6 +102,7 @@ class Supervisor:
         self.state = self.directory / "state"
         self.pair = pair
         self._process: Process | None = None
+        self._uid = b""
         self._log_start = 0
         self._agent: dict[str, Any] = {
             # Without this every Collector wants the same port for its own metrics.
@@ -224,8 +225,12 @@ class Supervisor:
 
     @property
     def instance_uid(self) -> bytes:
-        """The agent's 16 bytes."""
-        return uuid.UUID(str(self._persistent_state()["instance_id"])).bytes
+        """The agent's 16 bytes; while the supervisor writes a new one, those of before."""
+        kept = self._persistent_state().get("instance_id")
+        if kept:
+            self._uid = uuid.UUID(str(kept)).bytes
+        assert self._uid, "the supervisor has not chosen an instance uid yet"
+        return self._uid
 
     def said(self, message: str) -> list[dict[str, Any]]:
         """Log records since the last start whose message is exactly this, oldest first."""

@@ -1,10 +1,11 @@
 """The real agents that the interop tests drive: built or installed once per machine, then found again.
 
 `python -m tests.support.tools` (called by `make test`) makes what is missing: two versions of the supervisor
-and of a small Collector from the Go modules in `tests/interop/agents`, and a virtual environment with the
-Python client from `requirements/interop.txt`. All of it is pinned by checksums that are in the repository.
-Without Go, or without the network, it says so loudly and ends well: the tests then skip with that reason, or
-fail when the environment variable CI is set.
+and of a small Collector and an agent of the OpAMP reference client library from the Go modules in
+`tests/interop/agents`, a virtual environment with the Python client from `requirements/interop.txt`, and the
+Node.js client from its lock. All of it is pinned by checksums that are in the repository. Without Go or Node.js,
+or without the network, it says so loudly and ends well: the tests then skip with that reason, or fail when the
+environment variable CI is set.
 
 Each tool has a directory of its own, named by a digest of all that decides what is built. A lock file next to
 it lets several runs start at once, and a mark is written last, so that what an interrupted run left does not
@@ -27,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -42,6 +44,7 @@ OUTPUT_LINES = 12
 READY = ".ready"
 HOW = "run `make test` or `python -m tests.support.tools`"
 NO_GO = "there is no `go` on the path, and the real agents are built from their source with Go 1.25 or newer"
+NO_NODE = "there is no `node` with `npm` on the path, and the Node.js client needs Node.js 18.19 or newer"
 
 
 class ToolMissing(Exception):
@@ -69,6 +72,10 @@ class GoTool:
         sources = [pins, pins.with_suffix(".sum"), *sorted(module.glob("*.go"))]
         return f"{self.name}-{_digest(sources)}-{go_version() or '*'}"
 
+    def obstacle(self) -> str:
+        """Why it cannot be made here; empty when it can."""
+        return NO_GO if go_version() is None else ""
+
     def artifact(self, home: Path) -> Path:
         """The program in the tool's directory."""
         return home / self.module
@@ -77,10 +84,8 @@ class GoTool:
         """Builds the program into `home`.
 
         Raises:
-            ToolMissing: there is no Go, or the build failed.
+            ToolMissing: the build failed.
         """
-        if go_version() is None:
-            raise ToolMissing(NO_GO)
         nice = ["nice", "-n", "10"] if shutil.which("nice") else []
         pinned = [f"-modfile={self.modfile}", "-mod=readonly", "-trimpath", "-ldflags=-s -w"]
         _run(
@@ -115,6 +120,10 @@ class PythonTool:
         base = hashlib.sha256(sys.base_prefix.encode()).hexdigest()[:8]
         return f"{self.name}-{_digest([self.requirements])}-py{platform.python_version()}-{base}"
 
+    def obstacle(self) -> str:
+        """Why it cannot be made here; empty: this very Python makes it."""
+        return ""
+
     def artifact(self, home: Path) -> Path:
         """The interpreter of the environment in the tool's directory."""
         return home / "bin" / "python"
@@ -140,16 +149,66 @@ class PythonTool:
             _run(self.name, command, directory=CHECKOUT, environment=environment)
 
 
-Tool = GoTool | PythonTool
+@dataclass(frozen=True, slots=True)
+class NodeTool:
+    """A Node.js program next to exactly the packages that its lock names, all copied from `directory`."""
+
+    module: str
+    version: str
+    directory: Path
+
+    #: What decides what is installed, and the program, which finds its packages beside itself.
+    SOURCES: ClassVar[tuple[str, ...]] = ("package.json", "package-lock.json", ".npmrc", "agent.mjs")
+
+    @property
+    def name(self) -> str:
+        """Name and version, for messages and for the cache."""
+        return f"{self.module}-{self.version}"
+
+    def key(self) -> str:
+        """Directory in the cache; the packages hold nothing that depends on the machine."""
+        return f"{self.name}-{_digest([self.directory / name for name in self.SOURCES])}"
+
+    def obstacle(self) -> str:
+        """Why it cannot be made here; empty when it can."""
+        return "" if shutil.which("node") and shutil.which("npm") else NO_NODE
+
+    def artifact(self, home: Path) -> Path:
+        """The program in the tool's directory, for `node`."""
+        return home / "agent.mjs"
+
+    def make(self, home: Path) -> None:
+        """Installs the packages into `home`; none of their scripts runs.
+
+        Raises:
+            ToolMissing: a package cannot be had, or it is not the one that was locked.
+        """
+        for name in self.SOURCES:
+            shutil.copy(self.directory / name, home / name)
+        _run(self.name, ["npm", "ci", "--ignore-scripts", "--loglevel=error"], directory=home, environment=os.environ)
+
+
+Tool = GoTool | PythonTool | NodeTool
 
 _SUPERVISOR_PACKAGE = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/opampsupervisor"
 PYTHON_CLIENT = PythonTool("python-client", "0.5b0", REQUIREMENTS)
+NODE_CLIENT = NodeTool("node-client", "0.5.0", AGENTS / "node")
+#: The newest version whose client can be built: v0.24.0 needs a module that not every proxy serves.
+GO_CLIENT = GoTool("goclient", "v0.23.0", ".", "go.mod")
 SUPERVISOR = GoTool("supervisor", "v0.158.0", _SUPERVISOR_PACKAGE, "go.mod")
 COLLECTOR = GoTool("collector", "v0.158.0", ".", "go.mod")
 #: The pair that many fleets still run: it has no automatic rollback, and other quirks.
 OLD_SUPERVISOR = GoTool("supervisor", "v0.149.0", _SUPERVISOR_PACKAGE, "v0.149.mod")
 OLD_COLLECTOR = GoTool("collector", "v0.149.0", ".", "v0.149.mod")
-TOOLS: tuple[Tool, ...] = (PYTHON_CLIENT, SUPERVISOR, COLLECTOR, OLD_SUPERVISOR, OLD_COLLECTOR)
+TOOLS: tuple[Tool, ...] = (
+    PYTHON_CLIENT,
+    NODE_CLIENT,
+    GO_CLIENT,
+    SUPERVISOR,
+    COLLECTOR,
+    OLD_SUPERVISOR,
+    OLD_COLLECTOR,
+)
 
 
 def supervisor_binary() -> Path:
@@ -175,6 +234,18 @@ def old_collector_binary() -> Path:
 def python_client() -> Path:
     """The interpreter whose environment holds the Python OpAMP client. Raises `ToolMissing`."""
     return find(PYTHON_CLIENT)
+
+
+def node_client() -> Path:
+    """The program to run with `node`; its packages lie beside it. Raises `ToolMissing`."""
+    if shutil.which("node") is None:
+        raise ToolMissing(f"{NODE_CLIENT.name} is missing: {NO_NODE}")
+    return find(NODE_CLIENT)
+
+
+def go_client() -> Path:
+    """Path of the agent made of the OpAMP reference client library. Raises `ToolMissing`."""
+    return find(GO_CLIENT)
 
 
 def require(tool: Callable[[], Path]) -> Path:
@@ -207,8 +278,7 @@ def find(tool: Tool) -> Path:
         note = place / f"{key}.failed"
         if note.exists():
             raise ToolMissing(f"{tool.name} is missing: {note.read_text()}")
-    reason = NO_GO if isinstance(tool, GoTool) and go_version() is None else HOW
-    raise ToolMissing(f"{tool.name} is missing: {reason}")
+    raise ToolMissing(f"{tool.name} is missing: {tool.obstacle() or HOW}")
 
 
 def provide(tool: Tool) -> Path:
@@ -220,7 +290,7 @@ def provide(tool: Tool) -> Path:
     try:
         return find(tool)
     except ToolMissing:
-        if isinstance(tool, GoTool) and go_version() is None:
+        if tool.obstacle():
             raise
     place = _writable_place()
     home = place / tool.key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,16 +24,31 @@ from gitsync.control.records import (
     SyncState,
     Verdict,
 )
-from gitsync.control.service import Explanation, Readiness, SourceStatus, SyncResult, TargetStatus
+from gitsync.control.service import (
+    ConnectionStatus,
+    Explanation,
+    Readiness,
+    SourceStatus,
+    SyncResult,
+    TargetStatus,
+)
 from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.errors import GitsyncError
-from gitsync.fleet.agent import Agent, Attempt, AttemptState, Reported
+from gitsync.fleet.agent import Agent, Attempt, AttemptState, CommandState, Reported, Restart
 from gitsync.fleet.assign import assign
 from gitsync.fleet.desired import Desired
 from gitsync.fleet.why import reason_text, steps
 from gitsync.ids import DEFAULT_SOURCE, AgentUid, CommitId, ConfigHash, SourceName, TargetId
 from gitsync.labels import Selector
-from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus
+from gitsync.opamp.messages import (
+    Capability,
+    ComponentHealth,
+    ConfigStatus,
+    PackagesReported,
+    PackageState,
+    PackageStatus,
+    RecentError,
+)
 from gitsync.rollout.state import Phase, Transition
 from gitsync.store import SqlStore, StoreOptions
 from tests.support.builders import NOW, a_commit, a_desired, a_state, a_version, an_agent
@@ -78,6 +93,9 @@ class WebService:
     rung: list[tuple[SourceName, CommitId | None]] = field(default_factory=list)
     result: SyncResult = field(default_factory=lambda: SyncResult("noop", GOOD.id, REVISION))
     failure: GitsyncError | None = None
+    restarted: list[tuple[AgentUid, str]] = field(default_factory=list)
+    cannot_restart: dict[AgentUid, GitsyncError] = field(default_factory=dict)
+    after_restart: Callable[[AgentUid], Awaitable[None]] | None = None
     hang: asyncio.Event | None = None
     ready: Readiness = field(default_factory=lambda: Readiness(True, {"store": "ok", "leader": "this server"}))
     root: bytes = b"{}"
@@ -92,6 +110,19 @@ class WebService:
         if self.failure is not None:
             raise self.failure
         return self.result
+
+    async def restart(self, uid: AgentUid, *, actor: str, remote_addr: str = "") -> Restart:
+        record = (await self.store.load_agents([uid])).get(uid)
+        if record is None:
+            raise KeyError(uid)
+        self.restarted.append((uid, actor))
+        if uid in self.cannot_restart:
+            raise self.cannot_restart[uid]
+        restart = Restart(CommandState.SENT, NOW, NOW)
+        await self.store.save_agents([replace(record, agent=replace(record.agent, restart=restart))], [])
+        if self.after_restart is not None:
+            await self.after_restart(uid)
+        return restart
 
     def ring(self, source: SourceName, announced: CommitId | None) -> None:
         self.rung.append((source, announced))
@@ -112,6 +143,7 @@ class WebService:
             revision=REVISION,
             counts=counts,
             phase=Phase.SUCCEEDED,
+            connection=ConnectionStatus("stopped", waiting=1, done=2, bad=1, held=3) if one.path == "agents" else None,
         )
 
     def aliases(self) -> Mapping[str, tuple[str, ...]]:
@@ -159,7 +191,14 @@ def fleet() -> list[AgentRecord]:
     done = Attempt(wanted, REVISION, AttemptState.PROVEN, NOW, NOW, applied_at=NOW, healthy_at=NOW)
     broke = Attempt(wanted, REVISION, AttemptState.FAILED, NOW, NOW, error="bind: address in use", failed_at=NOW)
     edge = {"role": "edge", "env": "prod"}
-    healthy = ComponentHealth(healthy=True, status="StatusOK", components={"pipeline:traces": ComponentHealth(True)})
+    healthy = ComponentHealth(
+        healthy=True,
+        status="StatusOK",
+        components={"pipeline:traces": ComponentHealth(True)},
+        attributes={"cpu_usage_percent": "12.5", "queue_size": "40"},
+        recent_errors=(RecentError(NOW, "connection refused", 3),),
+    )
+    plugin = PackageState("1.2.0", b"\1" * 4, "", b"", PackageStatus.INSTALLED)
     target = TargetId(DEFAULT_SOURCE, "agents")
     return [
         _record(
@@ -171,6 +210,7 @@ def fleet() -> list[AgentRecord]:
                 target=target,
                 last_good=wanted,
                 health=healthy,
+                packages=PackagesReported({"plugin": plugin}, b""),
                 effective=b"e" * 32,
                 contained=True,
             ),
@@ -186,6 +226,7 @@ def fleet() -> list[AgentRecord]:
                 target=target,
                 failed=(wanted,),
                 flag="wanted-failed",
+                health=ComponentHealth(False, last_error="bind: address in use"),
             ),
             SyncState.FAILED,
             healthy=False,

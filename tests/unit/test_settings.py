@@ -333,6 +333,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"server": {"listen": {"http": "8080"}}}, "server.listen.http: '8080' is not HOST:PORT"),
         ({"server": {"agents": {"path": "opamp"}}}, "server.agents.path"),
         ({"server": {"agents": {"silence": "0s"}}}, "must be longer than 0s"),
+        ({"server": {"agents": {"max_message_bytes": 1 << 30}}}, "must have room for one message"),
+        ({"server": {"agents": {"connect_rate": 0}}}, "server.agents.connect_rate"),
         ({"database": {"type": "postgresql"}}, "type: postgresql needs dsn or dsn_file"),
         ({"database": {"type": "postgresql", "dsn": "a", "dsn_file": "b"}}, "not both"),
         ({"database": {"dsn": "postgresql://h/d"}}, "PostgreSQL is type: postgresql"),

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from gitsync.control.records import AgentFilter, AgentRecord, AttemptRecord, SyncState
 from gitsync.control.service import Explanation
 from gitsync.errors import InvalidConfig
-from gitsync.fleet.agent import Agent, Reported
+from gitsync.fleet.agent import Agent, Reported, Restart
+from gitsync.fleet.health import config_status, metrics, recent_errors, status_of
 from gitsync.ids import AgentUid, TargetId, parse_uid, show_digest, show_uid
 from gitsync.labels import Rank, Selector, parse_selector
-from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus
+from gitsync.opamp.messages import Capability, ComponentHealth, ConfigStatus, PackagesReported
 from gitsync.server.api.commits import SourceParam
-from gitsync.server.api.context import Context, Ctx
+from gitsync.server.api.components import load_components, summarize
+from gitsync.server.api.context import Caller, Context, Ctx, remote_addr, small_body
 from gitsync.server.api.paging import Limit, link_next
 from gitsync.server.api.problem import NotFoundError
 from gitsync.server.api.targets import target_filter, text_or_base64
@@ -25,9 +27,20 @@ from gitsync.server.api.views import (
     AgentList,
     AgentView,
     AttemptView,
+    BuildView,
+    CommandView,
+    ComponentHealthView,
+    ComponentsView,
+    ComponentView,
+    ConfigStatusView,
     EffectiveView,
+    HealthSummary,
     HealthView,
+    PackagesView,
+    PackageView,
+    RecentErrorView,
     ReportedView,
+    RestartView,
     WhyView,
 )
 
@@ -98,6 +111,7 @@ def _fields(record: AgentRecord, why: Explanation) -> dict[str, Any]:
         "reason_text": why.text,
         "flag": agent.flag,
         "healthy": record.healthy,
+        "health": _summary(agent),
         "error": record.error,
         "connected": record.connected,
         "connected_at": record.connected_at,
@@ -110,15 +124,64 @@ def _fields(record: AgentRecord, why: Explanation) -> dict[str, Any]:
     }
 
 
-def _show_health(health: ComponentHealth) -> HealthView:
-    nanoseconds = health.start_time_unix_nano
+def _summary(agent: Agent) -> HealthSummary | None:
+    found = status_of(agent)
+    return None if found is None else HealthSummary(status=found.word.value, reason=found.reason)
+
+
+def _show_health(agent: Agent) -> HealthView | None:
+    found, health = status_of(agent), agent.health
+    if found is None or health is None:
+        return None
     return HealthView(
+        status=found.word.value,
+        reason=found.reason,
         healthy=health.healthy,
-        status=health.status,
+        reported_status=health.status,
         last_error=health.last_error,
-        started_at=_instant(nanoseconds),
-        components={name: _show_health(one) for name, one in sorted(health.components.items())},
+        started_at=_instant(health.start_time_unix_nano),
+        metrics=dict(metrics(health)),
+        recent_errors=[
+            RecentErrorView(timestamp=one.timestamp, message=one.message, count=one.count)
+            for one in recent_errors(health)
+        ],
+        components=_show_components(health.components),
     )
+
+
+def _show_components(components: Mapping[str, ComponentHealth]) -> dict[str, ComponentHealthView]:
+    return {
+        name: ComponentHealthView(
+            healthy=one.healthy,
+            status=one.status,
+            last_error=one.last_error,
+            components=_show_components(one.components),
+        )
+        for name, one in sorted(components.items())
+    }
+
+
+def _show_config_status(agent: Agent, attempts: Sequence[AttemptRecord]) -> ConfigStatusView:
+    found = config_status(agent, (one.attempt for one in attempts))
+    return ConfigStatusView(hash=_digest(found.hash), last_applied=found.last_applied, status=found.status.name)
+
+
+def _show_packages(reported: PackagesReported | None) -> PackagesView | None:
+    if reported is None:
+        return None
+    items = [
+        PackageView(
+            name=name,
+            version=one.version,
+            hash=one.hash.hex(),
+            offered_version=one.offered_version,
+            status=one.status.name,
+            error=one.error,
+            download_percent=one.download_percent,
+        )
+        for name, one in sorted(reported.packages.items())
+    ]
+    return PackagesView(offered=False, error=reported.error, items=items)
 
 
 def _instant(nanoseconds: int) -> datetime | None:
@@ -144,6 +207,20 @@ def _show_attempt(record: AttemptRecord) -> AttemptView:
         failed_at=one.failed_at,
         changed_at=one.changed_at,
     )
+
+
+def _show_restart(one: Restart) -> RestartView:
+    return RestartView(state=one.state.value, requested_at=one.requested_at, changed_at=one.changed_at, sign=one.sign)
+
+
+async def _load_build(ctx: Context, components_hash: bytes) -> BuildView | None:
+    found = await load_components(ctx.service.store, components_hash)
+    return None if found is None else _show_build(components_hash, found)
+
+
+def _show_build(components_hash: bytes, components: Mapping[str, ComponentView]) -> BuildView:
+    counts, versions = summarize(components)
+    return BuildView(hash=components_hash.hex(), counts=counts, versions=versions)
 
 
 def _show_reported(reported: Reported | None) -> ReportedView | None:
@@ -201,12 +278,16 @@ async def get_agent(uid: Uid, ctx: Ctx) -> AgentDetail:
     why = ctx.service.explain(agent.uid, record)
     attempts = await ctx.service.store.list_attempts(agent.uid, ATTEMPTS)
     return AgentDetail(
-        **_fields(record, why),
+        **{**_fields(record, why), "health": _show_health(agent)},
         labels_by_rank=_ranks(agent),
         identifying=dict(agent.identifying),
         non_identifying=dict(agent.non_identifying),
         capabilities=_capabilities(agent.capabilities),
-        health=None if agent.health is None else _show_health(agent.health),
+        config_status=_show_config_status(agent, attempts),
+        packages=_show_packages(agent.packages),
+        restart=None if agent.restart is None else _show_restart(agent.restart),
+        duplicate=None if agent.twin is None else show_uid(agent.twin),
+        build=None if agent.components is None else await _load_build(ctx, agent.components),
         reported=_show_reported(agent.reported),
         effective_config_hash=_digest(agent.effective),
         contains_what_was_sent=agent.contained,
@@ -252,3 +333,31 @@ async def get_effective(uid: Uid, ctx: Ctx) -> EffectiveView:
     return EffectiveView(
         uid=show_uid(record.agent.uid), digest=show_digest(digest), size=len(body), text=text, base64=encoded
     )
+
+
+@router.get("/agents/{uid}/components")
+async def get_components(uid: Uid, ctx: Ctx) -> ComponentsView:
+    """The components that the agent's build contains, with the versions of their modules."""
+    record = await _load(ctx, uid)
+    digest = record.agent.components
+    found = None if digest is None else await load_components(ctx.service.store, digest)
+    if digest is None or found is None:
+        raise NotFoundError(
+            "the components of the agent are not known",
+            code="components.unknown",
+            hint="agents report them when they declare ReportsAvailableComponents",
+        )
+    return ComponentsView(uid=show_uid(record.agent.uid), build=_show_build(digest, found), items=found)
+
+
+@router.post("/agents/{uid}/restart", status_code=202, dependencies=[Depends(small_body)])
+async def restart_agent(uid: Uid, ctx: Ctx, identity: Caller, request: Request) -> CommandView:
+    """Tells the agent to restart. What became of it is inferred, and shown with the agent. Needs a token."""
+    key = read_uid(uid)
+    try:
+        restart = await ctx.service.restart(key, actor=identity.actor, remote_addr=remote_addr(request))
+    except KeyError:
+        raise NotFoundError(
+            f"no agent {uid} is known", code="agent.unknown", hint="list them at /api/v1/agents"
+        ) from None
+    return CommandView(uid=show_uid(key), restart=_show_restart(restart))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -21,6 +22,7 @@ from gitsync.server.api.context import Context, Ctx
 from gitsync.server.api.paging import Limit
 from gitsync.server.api.problem import NotFoundError
 from gitsync.server.api.views import (
+    ConnectionView,
     CountsView,
     ObjectView,
     OriginView,
@@ -74,6 +76,7 @@ def _fields(one: TargetStatus) -> dict[str, Any]:
         "revision": one.revision,
         "phase": str(one.phase),
         "suspended": one.suspended,
+        "connection": None if one.connection is None else ConnectionView(**asdict(one.connection)),
         "agents": CountsView(**{str(state): count for state, count in one.counts.items()}),
     }
 

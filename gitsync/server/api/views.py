@@ -168,6 +168,20 @@ class CountsView(View):
     failed: int = 0
 
 
+class ConnectionView(View):
+    """Connection settings of a target, as this server offers them.
+
+    `problem`: why they are not offered, or not to anybody else. Agents that are told where to connect are `waiting`
+    until they are `done` or `bad`; `held` ones are told after those that are waiting.
+    """
+
+    problem: str
+    waiting: int
+    done: int
+    bad: int
+    held: int
+
+
 class TargetView(Document):
     """A target as it is in effect."""
 
@@ -183,6 +197,7 @@ class TargetView(Document):
     revision: int
     phase: str
     suspended: bool
+    connection: ConnectionView | None
     agents: CountsView
 
 
@@ -258,11 +273,19 @@ class TargetDetail(TargetView):
     payload: PayloadView | None
 
 
+class HealthSummary(View):
+    """How an agent is: `Healthy`, `Degraded` or `Unhealthy`, and why."""
+
+    status: Literal["Healthy", "Degraded", "Unhealthy"]
+    reason: str
+
+
 class AgentView(Document):
     """An agent.
 
     `commit` and `revision`: of the version that its target has in effect for it; `configHash`: what that
-    version wants for it; `runs`: what the agent said last that it runs.
+    version wants for it; `runs`: what the agent said last that it runs. `healthy` is the agent's own word, `health`
+    counts its components, too; both are null when it does not report health.
     """
 
     kind: Literal["Agent"] = "Agent"
@@ -279,6 +302,7 @@ class AgentView(Document):
     reason_text: str
     flag: str | None
     healthy: bool | None
+    health: HealthSummary | None
     error: str
     connected: bool
     connected_at: Time
@@ -298,14 +322,61 @@ class AgentList(Document):
     next: str | None = None
 
 
-class HealthView(View):
-    """Health of an agent or of one of its components."""
+class ComponentHealthView(View):
+    """Health of one component, in the agent's words."""
 
     healthy: bool
     status: str
     last_error: str
+    components: Mapping[str, ComponentHealthView]
+
+
+class RecentErrorView(View):
+    """Something that went wrong on an agent lately."""
+
+    timestamp: Time | None
+    message: str
+    count: int
+
+
+class HealthView(HealthSummary):
+    """Health of an agent. `reportedStatus` is its own word; `metrics` are the numbers that it reported, by name."""
+
+    healthy: bool
+    reported_status: str
+    last_error: str
     started_at: Time | None
-    components: Mapping[str, HealthView]
+    metrics: Mapping[str, float]
+    recent_errors: Sequence[RecentErrorView]
+    components: Mapping[str, ComponentHealthView]
+
+
+class ConfigStatusView(View):
+    """How an agent stands with its configuration: the one that it spoke of last, in OpAMP's word for it."""
+
+    hash: str | None
+    last_applied: Time | None
+    status: str
+
+
+class PackageView(View):
+    """One package on an agent. `status`: INSTALLED, INSTALL_PENDING, INSTALLING, INSTALL_FAILED or DOWNLOADING."""
+
+    name: str
+    version: str
+    hash: str
+    offered_version: str
+    status: str
+    error: str
+    download_percent: float | None
+
+
+class PackagesView(View):
+    """The packages that an agent reported. `offered`: whether this server offers any; it does not yet."""
+
+    offered: bool
+    error: str
+    items: Sequence[PackageView]
 
 
 class AttemptView(View):
@@ -332,14 +403,65 @@ class ReportedView(View):
     error: str
 
 
+class RestartView(View):
+    """The newest restart command to an agent. `state`: requested, sent, restarted or no-sign; `sign`: what shows it."""
+
+    state: Literal["requested", "sent", "restarted", "no-sign"]
+    requested_at: Time
+    changed_at: Time
+    sign: str
+
+
+class CommandView(Document):
+    """A command to an agent, as far as it came."""
+
+    kind: Literal["Command"] = "Command"
+    uid: str
+    command: Literal["restart"] = "restart"
+    restart: RestartView
+
+
+class BuildView(View):
+    """What an agent's build contains, in short: how many components of each kind, and the versions among them."""
+
+    hash: str
+    counts: Mapping[str, int]
+    versions: Sequence[str]
+
+
+class ComponentView(View):
+    """One component of a build, or a kind of component with its members."""
+
+    metadata: Mapping[str, str]
+    members: Mapping[str, ComponentView]
+
+
+class ComponentsView(Document):
+    """The components that an agent's build contains."""
+
+    kind: Literal["Components"] = "Components"
+    uid: str
+    build: BuildView
+    items: Mapping[str, ComponentView]
+
+
 class AgentDetail(AgentView):
-    """Everything that is known of one agent."""
+    """Everything that is known of one agent.
+
+    `duplicate`: uid of the other agent that used the same uid at the same time; `build`: null until its components are
+    known.
+    """
 
     labels_by_rank: Mapping[str, Mapping[str, str]]
     identifying: Mapping[str, str]
     non_identifying: Mapping[str, str]
     capabilities: Sequence[str]
     health: HealthView | None
+    config_status: ConfigStatusView
+    packages: PackagesView | None
+    restart: RestartView | None
+    duplicate: str | None
+    build: BuildView | None
     reported: ReportedView | None
     effective_config_hash: str | None
     contains_what_was_sent: bool | None

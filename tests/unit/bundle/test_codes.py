@@ -20,6 +20,11 @@ def sdk(manifest: str, **more: str) -> dict[str, str]:
     return SDK_RULE | {"sdk/target.yaml": f"agentType: sdk\nselector: {{}}\n{manifest}"} | files
 
 
+def connecting(line: str) -> dict[str, str]:
+    """Agents with connection settings; `line` is line 3 of the target.yaml."""
+    return AGENTS | {"agents/target.yaml": f"selector: {{}}\nconnection:\n  {line}\n"}
+
+
 CASES: dict[str, tuple[dict[str, str], str]] = {
     "GS0402": (
         {"gitsync.yaml": "aliasses: {}\n"},
@@ -96,6 +101,18 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
         "agents/x=y/target.yaml:1:1",
     ),
     "GS0519": ({"agents/target.yaml": "selector: {}\n"}, "agents/target.yaml:1:1"),
+    "GS0701": (connecting("opamp: {endpoint: gitsync.example.com}"), "agents/target.yaml:3:21"),
+    "GS0702": (connecting("opamp: {endpoint: 'wss://g/v1/opamp'}"), "agents/target.yaml:3:3"),
+    "GS0704": (
+        connecting("ownLogs: {endpoint: 'https://o', headers: {A: '${secret:../key}'}}"),
+        "agents/target.yaml:3:49",
+    ),
+    "GS0705": (
+        connecting("ownLogs: {endpoint: 'https://o', certificate: {cert: a, ca: b, key: c}}"),
+        "agents/target.yaml:3:71",
+    ),
+    "GS0706": (connecting("opamp: {endpoint: 'ws://g', heartbeat: 2h}"), "agents/target.yaml:3:42"),
+    "GS0707": (connecting("ownLogs: {endpoint: 'https://o', headers: {A b: c}}"), "agents/target.yaml:3:51"),
     "GS0901": (AGENTS | {"teams/a/addon.yaml": "selector: {}\n"}, "teams/a/addon.yaml:1:1"),
     "GS0902": (AGENTS | {"agents/target.yaml": "selector: {}\naddons: [/teams/*]\n"}, "agents/target.yaml:2:1"),
     "GS0903": (AGENTS | {"agents/target.yaml": "selector: {}\nvariants: []\n"}, "agents/target.yaml:2:1"),
@@ -105,7 +122,6 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     "GS0907": ({"gitsync.yaml": "windows: []\n"}, "gitsync.yaml:1:1"),
     "GS0908": ({"gitsync.yaml": "policies: []\n"}, "gitsync.yaml:1:1"),
     "GS0909": (AGENTS | {"agents/target.yaml": "selector: {}\npackages: {}\n"}, "agents/target.yaml:2:1"),
-    "GS0910": (AGENTS | {"agents/target.yaml": "selector: {}\nconnection: {}\n"}, "agents/target.yaml:2:1"),
     "GS0911": (AGENTS | {"agents/target.yaml": "selector: {}\nsuspend: false\n"}, "agents/target.yaml:2:1"),
     "GS0912": (
         AGENTS | {"agents/target.yaml": "selector: {}\ninclude:\n  - path: c.yaml\n    when: {matchLabels: {a: b}}\n"},
@@ -113,6 +129,16 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     ),
 }
 
+WARNINGS: dict[str, tuple[dict[str, str], str]] = {
+    "GS0703": (
+        connecting("ownLogs: {endpoint: 'https://o', headers: {Authorization: abc}}"),
+        "agents/target.yaml:3:61",
+    ),
+    "GS0708": (
+        connecting("ownLogs: {endpoint: 'http://o/v1/logs', headers: {Authorization: '${secret:a}'}}"),
+        "agents/target.yaml:3:23",
+    ),
+}
 BAD_ENTRIES = {
     "GS0601": "symlink",
     "GS0602": "submodule",
@@ -134,6 +160,16 @@ def test_a_fault_is_reported_with_its_code_at_its_place(code: str) -> None:
     assert found[0].startswith(expected)
     others = [str(one) for one in result.diagnostics if one.code != code and one.severity is Severity.ERROR]
     assert others == [], "one fault is one error"
+
+
+@pytest.mark.parametrize("code", WARNINGS)
+def test_what_is_probably_not_meant_is_said_and_the_commit_accepted(code: str) -> None:
+    files, expected = WARNINGS[code]
+    result = compiled(files)
+    assert result.bundle is not None
+    (found,) = result.diagnostics
+    assert str(found).startswith(expected)
+    assert (found.code, found.severity) == (code, Severity.WARNING)
 
 
 @pytest.mark.parametrize(("code", "kind"), BAD_ENTRIES.items())
@@ -161,4 +197,4 @@ def test_the_reference_explains_exactly_the_codes_of_this_package() -> None:
     page = (ROOT / "docs" / "reference" / "diagnostics.md").read_text()
     explained = {code for code in re.findall(r"^\| (GS\d{4}) \|", page, re.MULTILINE) if code >= "GS0400"}
     assert reported == explained
-    assert reported == {"GS0401", "GS0699"} | CASES.keys() | BAD_ENTRIES.keys()
+    assert reported == {"GS0401", "GS0699"} | CASES.keys() | WARNINGS.keys() | BAD_ENTRIES.keys()

@@ -56,7 +56,15 @@ async def test_an_agent_is_found_by_uid_and_by_name(running: Running, name: str)
     assert done.code == 0
     assert f"UID:                     {show_uid(a_uid(1))}" in done.out
     assert "selector: role=edge (the agent has role=edge)" in done.out
-    assert "  agent: healthy (StatusOK)\n    pipeline:traces: healthy\n" in done.out
+    assert "Health:                  Healthy\n" in done.out
+    assert "Config status:           APPLIED\nLast applied:            2026-11-21 12:00:00Z\n" in done.out
+    assert "Packages:                1 reported; gitsync does not offer packages yet\n" in done.out
+    assert (
+        "  agent: healthy (StatusOK)\n    pipeline:traces: healthy\n  cpu_usage_percent=12.5\n  queue_size=40\n"
+        in done.out
+    )
+    assert "  error: 2026-11-21 12:00:00Z  connection refused (3 times)\n" in done.out
+    assert "  PACKAGE   VERSION   STATUS      ERROR\n  plugin    1.2.0     INSTALLED   -\n" in done.out
     assert "2026-11-21 12:00:00Z   sha256:ecc370df4504   1763000001   proven   1       -" in done.out
 
 
@@ -82,6 +90,14 @@ async def test_explain_tells_why(running: Running) -> None:
     assert document["reason"] == "cannot-take-config"
 
 
+async def test_an_agent_that_is_not_well_says_why(running: Running) -> None:
+    done = await running.gitsync("describe", "agent", "edge-2")
+    assert "Health:                  Unhealthy (bind: address in use)\n" in done.out
+    done = await running.gitsync("describe", "agent", "gw-1")
+    assert "Health:                  -\n" in done.out
+    assert "Packages:                -\n" in done.out
+
+
 async def test_a_target_shows_its_configuration_with_the_file_and_line_of_each_value(running: Running) -> None:
     done = await running.gitsync("describe", "target", "agents", "--config")
     assert "Agents:      1 applied, 1 failed\n" in done.out
@@ -89,6 +105,15 @@ async def test_a_target_shows_its_configuration_with_the_file_and_line_of_each_v
     assert "exporters:\n  otlp:\n    endpoint: backend:4317\n" in done.out
     assert "exporters::otlp::endpoint   agents/collector.yaml:3\n" in done.out
     assert "endpoint" not in (await running.gitsync("describe", "target", "agents")).out
+
+
+async def test_a_target_shows_how_far_its_connection_settings_are(running: Running) -> None:
+    done = await running.gitsync("describe", "target", "agents")
+    assert "Connection:  stopped; 2 done, 1 waiting, 3 held, 1 bad\n" in done.out
+    assert "Connection:  -\n" in (await running.gitsync("describe", "target", "gateways")).out
+    header, first, *_ = (await running.gitsync("get", "targets", "-o", "wide")).out.splitlines()
+    assert "CONNECTION" in header
+    assert "stopped; 2 done" in first
 
 
 async def test_a_target_that_does_not_exist_is_answered_with_those_that_do(running: Running) -> None:

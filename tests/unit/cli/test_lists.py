@@ -14,12 +14,12 @@ from tests.unit.cli.conftest import Running
 
 UIDS = [show_uid(a_uid(number)) for number in (1, 2, 3)]
 AGENTS = f"""\
-NAME     UID                                    TARGET     COMMIT       REVISION     STATE     HEALTHY   CONNECTED   \
+NAME     UID                                    TARGET     COMMIT       REVISION     STATE     HEALTH      CONNECTED   \
 REASON
-edge-1   {UIDS[0]}   agents     356a192b79   1763000001   applied   yes       yes         -
-edge-2   {UIDS[1]}   agents     356a192b79   1763000001   failed    no        yes         \
+edge-1   {UIDS[0]}   agents     356a192b79   1763000001   applied   Healthy     yes         -
+edge-2   {UIDS[1]}   agents     356a192b79   1763000001   failed    Unhealthy   yes         \
 everything that could be given to it has failed on it: bind: address in use
-gw-1     {UIDS[2]}   gateways   356a192b79   1763000001   pending   -         no          \
+gw-1     {UIDS[2]}   gateways   356a192b79   1763000001   pending   -           no          \
 it cannot take configuration: it does not declare AcceptsRemoteConfig \
 (of a supervisor: accepts_remote_config is off in the supervisor's file)
 """

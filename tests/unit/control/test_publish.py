@@ -7,19 +7,26 @@ import sqlite3
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitsync.bundle.statements import read_statement
 from gitsync.bundle.verify import NO_MEMORY, verify
+from gitsync.bundle.version import Bundle
+from gitsync.control.feed import Feed
 from gitsync.control.meters import Meters
 from gitsync.control.publish import LEASE_LOST, PublishOptions
+from gitsync.control.published import Published, assemble
 from gitsync.control.records import Lease, Pointer, Publication, ReleaseKind, Retention
 from gitsync.errors import Conflict, Unavailable
 from gitsync.ids import DEFAULT_SOURCE, show_digest
-from gitsync.store import SqlStore, StoreOptions
+from gitsync.store import LocalCache, SqlStore, StoreOptions
 from tests.support.builders import NOW
 from tests.support.clock import ManualClock
+from tests.support.compiling import bundle_of
+from tests.support.configrepo import tree_of
+from tests.support.configs import FLEET, collector
 from tests.support.control import SteeredSigner, a_bundle, a_publisher, lead, published
 from tests.support.signing import ROOT
 
@@ -256,3 +263,113 @@ async def test_a_sweep_that_keeps_as_little_as_it_may_leaves_what_is_published_w
         pointer = await publisher.publish(a_bundle(port), lease, ACTOR)
         assert pointer is not None
         assert (await published(store)).release.kind is ReleaseKind.BACK
+
+
+def with_connection(endpoint: str = "", port: int = 4317) -> Bundle:
+    """The fleet of `a_bundle`; the agents' own metrics go to this endpoint."""
+    files = {**FLEET, "agents/collector.yaml": collector(port)}
+    if endpoint:
+        files["agents/target.yaml"] += f"connection: {{ownMetrics: {{endpoint: {endpoint}}}}}\n"
+    return bundle_of(tree_of(files, subject=f"own metrics to {endpoint} {port}"))
+
+
+async def connections(store: SqlStore) -> dict[str, Any]:
+    """Endpoint of the own metrics in the version in effect, by path; None without connection settings."""
+    stored = await published(store)
+    effective = {(one.path, one.stable) for one in stored.states}
+    return {
+        one.path: one.connection and one.connection["ownMetrics"]["endpoint"]
+        for one in stored.versions
+        if (one.path, one.digest) in effective
+    }
+
+
+async def test_a_commit_that_changes_only_connection_settings_takes_effect_and_moves_nothing(
+    store: SqlStore, lease: Lease
+) -> None:
+    publisher, first = a_publisher(store), with_connection()
+    await publisher.publish(first, lease, ACTOR)
+    before = await published(store)
+    for number, endpoint in enumerate(["https://one/v1/metrics", "https://two/v1/metrics", ""], 2):
+        pointer = await publisher.publish(with_connection(endpoint), lease, ACTOR)
+        assert pointer is not None
+        assert pointer.seq == number
+        assert await connections(store) == {"agents": endpoint or None, "gateways": None}
+    after = await published(store)
+    assert after.states == before.states
+    assert {one.digest: one.origin for one in after.versions} == {one.digest: one.origin for one in before.versions}
+    assert after.payloads == before.payloads
+    newest = (await store.list_transitions(DEFAULT_SOURCE, None, 1))[0]
+    assert (newest.path, newest.transition.cause) == ("agents", "connection")
+    assert newest.transition.before == newest.transition.after == before.states[0].stable
+
+
+async def test_the_same_connection_settings_publish_nothing(store: SqlStore, lease: Lease) -> None:
+    publisher = a_publisher(store)
+    await publisher.publish(with_connection("https://one/v1"), lease, ACTOR)
+    assert await publisher.publish(with_connection("https://one/v1"), lease, ACTOR) is None
+
+
+async def test_going_back_to_an_older_version_takes_the_connection_settings_of_the_new_commit(
+    store: SqlStore, lease: Lease
+) -> None:
+    publisher = a_publisher(store)
+    await publisher.publish(with_connection("https://one/v1"), lease, ACTOR)
+    await publisher.publish(with_connection("https://two/v1", port=4400), lease, ACTOR)
+    await publisher.publish(with_connection("https://two/v1"), lease, ACTOR)
+    stored = await published(store)
+    assert stored.release.kind is ReleaseKind.BACK
+    assert (await connections(store))["agents"] == "https://two/v1"
+
+
+class LosingStore:
+    """A store whose connection is lost at the first COMMIT: before it, or after it."""
+
+    def __init__(self, store: SqlStore, *, written: bool) -> None:
+        self._store = store
+        self._written = written
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def publish(self, publication: Publication) -> Pointer:
+        self.calls += 1
+        if self.calls == 1:
+            if self._written:
+                await self._store.publish(publication)
+            raise Unavailable("the connection was lost", code="store.unavailable")
+        return await self._store.publish(publication)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before COMMIT", "after COMMIT"])
+async def test_connection_settings_are_published_once_when_the_outcome_of_a_commit_is_unknown(
+    store: SqlStore, lease: Lease, written: bool
+) -> None:
+    first = await a_publisher(store).publish(with_connection(), lease, ACTOR)
+    losing = LosingStore(store, written=written)
+    pointer = await a_publisher(losing).publish(with_connection("https://one/v1"), lease, ACTOR)  # type: ignore[arg-type]
+    assert losing.calls == 2
+    assert first is not None
+    assert pointer == (await published(store)).pointer
+    assert pointer is not None
+    assert pointer.seq == first.seq + 1
+    assert (await connections(store))["agents"] == "https://one/v1"
+    assert len(await store.list_transitions(DEFAULT_SOURCE, "agents", 9)) == 2
+
+
+async def test_another_server_serves_changed_connection_settings_and_so_does_a_restart_without_the_database(
+    store: SqlStore, lease: Lease, tmp_path: Path
+) -> None:
+    seen: list[Published] = []
+    cache = LocalCache(tmp_path / "cache.json")
+    feed = Feed(store, cache, ManualClock(), seen.append)
+    await a_publisher(store).publish(with_connection("https://one/v1"), lease, ACTOR)
+    await feed.refresh()
+    await a_publisher(store).publish(with_connection("https://two/v1"), lease, ACTOR)
+    await feed.refresh()
+    kept = await cache.load()
+    assert kept is not None
+    for one in (seen[-1], assemble(kept)):
+        (version,) = [each for (target, _), each in one.desired.versions.items() if target.path == "agents"]
+        assert version.connection == {"ownMetrics": {"endpoint": "https://two/v1", "headers": {}, "certificate": None}}

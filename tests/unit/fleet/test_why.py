@@ -9,6 +9,7 @@ import pytest
 from gitsync.bundle.version import MatchRules
 from gitsync.fleet.agent import Agent, Attempt, AttemptState
 from gitsync.fleet.assign import Assignment, Kind, Reason, assign
+from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer, lost
 from gitsync.fleet.why import reason_text, steps
 from gitsync.ids import show_digest
 from gitsync.labels import Selector, parse_selector
@@ -106,3 +107,15 @@ def test_the_default_target_and_weak_evidence_are_said() -> None:
     lines = steps(weak, desired, assign(weak, desired))
     assert "selector: default target, nothing else selects the agent" in lines
     assert lines[-1].startswith("evidence: weak")
+
+
+def test_the_steps_say_what_became_of_connection_settings() -> None:
+    sections = {"opamp": SectionOffer(b"a", OfferState.DONE), "telemetry": SectionOffer(b"b", OfferState.OFFERED)}
+    known = AgentConnection(b"h", sections, NOW, NOW, heartbeat_seconds=45)
+    one = agent(connection=known)
+    assert "connection settings: opamp done, telemetry offered, heartbeat 45 s" in steps(
+        one, DESIRED, assign(one, DESIRED)
+    )
+    gone = agent(connection=lost(known, NOW))
+    (line,) = [text for text in steps(gone, DESIRED, assign(gone, DESIRED)) if text.startswith("connection")]
+    assert "opamp lost, telemetry offered (it did not come back on a new connection)" in line

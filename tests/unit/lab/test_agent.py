@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from gitsync.errors import ProtocolError
+from gitsync.fleet.health import METRICS, judge, metrics, recent_errors
 from gitsync.lab.agent import SLOW_SECONDS, SimulatedAgent
+from gitsync.lab.health import REFUSED
 from gitsync.lab.profile import AgentProfile, Fault
 from gitsync.opamp.pb import opamp_pb2 as pb
+from gitsync.opamp.reports import read_health
 from tests.support.builders import a_uid
 
 A, B = b"a" * 32, b"b" * 32
@@ -70,6 +73,7 @@ class Conversation:
     [
         (Fault.NONE, "APPLYING a, APPLIED a, APPLYING b, APPLIED b"),
         (Fault.FLAPS, "APPLYING a, APPLIED a, APPLYING b, APPLIED b"),
+        (Fault.DEGRADED, "APPLYING a, APPLIED a, APPLYING b, APPLIED b"),
         (Fault.FAILS, "APPLYING a, APPLIED a, APPLYING b, FAILED b"),
         (Fault.SLOW, "APPLYING a, APPLYING b"),
         (Fault.SILENT, ""),
@@ -143,6 +147,34 @@ def test_an_sdk_reports_status_but_neither_health_nor_effective_configuration() 
     assert not any(one.HasField("effective_config") or one.HasField("health") for one in talk.said)
 
 
+@pytest.mark.parametrize(
+    ("fault", "shown", "errors"),
+    [
+        (Fault.NONE, "Healthy", 0),
+        (Fault.DEGRADED, f"Degraded(pipeline:traces/exporter:otlp: {REFUSED})", 1),
+        (Fault.FAILS, "Unhealthy(Agent exited unexpectedly with exit code 1 while applying configuration)", 0),
+    ],
+)
+def test_the_server_understands_what_an_agent_says_of_its_health(fault: Fault, shown: str, errors: int) -> None:
+    talk = Conversation(fault)
+    talk.offer(A)
+    talk.offer(B)
+
+    said = read_health([one.health for one in talk.said if one.HasField("health")][-1])
+
+    assert str(judge(said)) == shown
+    assert len(recent_errors(said)) == errors
+    assert set(metrics(said)) == (set() if fault is Fault.FAILS else set(METRICS))
+
+
+def test_an_agent_whose_health_stays_the_same_says_nothing_about_it() -> None:
+    talk = Conversation()
+    talk.offer(A)
+    talk.offer(B)
+
+    assert [one.HasField("health") for one in talk.said].count(True) == 1
+
+
 def test_an_agent_describes_itself_first_and_only_shows_up_on_a_new_connection() -> None:
     talk = Conversation()
     talk.answer()
@@ -182,13 +214,13 @@ def test_what_an_agent_could_not_say_leaves_a_gap_and_is_in_its_full_report() ->
     assert talk.statuses()[-1] == ("APPLIED", "a")
 
 
-def test_a_restart_begins_with_a_full_report() -> None:
+def test_a_restart_shows_in_the_health_and_ends_with_a_full_report() -> None:
     talk = Conversation()
 
     talk.answer(command=pb.ServerToAgentCommand(type=pb.CommandType_Restart))
 
-    assert len(talk.said) == 2
-    assert talk.said[1].HasField("agent_description")
+    assert [one.health.healthy for one in talk.said[1:]] == [False, True, True]
+    assert talk.said[-1].HasField("agent_description")
 
 
 def test_what_is_no_message_is_an_error_of_the_protocol() -> None:

@@ -90,6 +90,6 @@ def test_faults_are_written_as_kind_and_number(text: str, faults: dict[Fault, in
 
 @pytest.mark.parametrize("text", ["slow", "slow=", "slow=-1", "slow=x", "none=1", "sloww=1", "\x1b[31m=1"])
 def test_what_is_no_fault_names_those_that_there_are(text: str) -> None:
-    with pytest.raises(SettingsError, match="slow, fails, silent, flaps, read-only") as caught:
+    with pytest.raises(SettingsError, match="slow, fails, silent, flaps, read-only, degraded") as caught:
         read_faults(text)
     assert "\x1b" not in str(caught.value)

@@ -68,6 +68,52 @@ async def test_agents_connect_and_describe_themselves(transport: Transport) -> N
         assert {one.transport for one in port.handler.links} == {str(transport)}
 
 
+@pytest.mark.parametrize(
+    ("text", "date", "seconds"),
+    [
+        (None, None, 0.0),
+        ("45", None, 45.0),
+        ("-1", None, 0.0),
+        ("100000", None, sockets.MAX_RETRY_AFTER_SECONDS),
+        ("Sat, 21 Nov 2026 12:00:40 GMT", "Sat, 21 Nov 2026 12:00:00 GMT", 40.0),
+        ("Sat, 21 Nov 2026 11:00:00 GMT", "Sat, 21 Nov 2026 12:00:00 GMT", 0.0),
+        ("Sat, 21 Nov 2026 12:00:40 GMT", None, 0.0),
+        ("soon", "Sat, 21 Nov 2026 12:00:00 GMT", 0.0),
+    ],
+)
+def test_a_time_to_wait_is_a_number_or_an_instant_by_the_servers_clock(
+    text: str | None, date: str | None, seconds: float
+) -> None:
+    assert sockets.retry_after_seconds(text, date) == seconds
+
+
+@pytest.mark.parametrize(
+    ("fault", "goodbyes"), [(Fault.NONE, 1), (Fault.NO_GOODBYE, 0), (Fault.DOUBLE_GOODBYE, 2)], ids=str
+)
+async def test_how_an_agent_leaves_follows_from_its_fault(fault: Fault, goodbyes: int) -> None:
+    async with opamp_port(acknowledge) as port:
+        async with fleet_on(port.url, fault=fault) as fleet:
+            await until(lambda: fleet.connected() == 1)
+        assert sum(one.HasField("agent_disconnect") for one in said(port)) == goodbyes
+
+
+async def test_an_agent_with_the_quirk_reconnects_on_every_offer_of_connection_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def offers(link: AgentLink, data: bytes) -> Sequence[bytes]:
+        message = pb.ServerToAgent(instance_uid=pb.AgentToServer.FromString(data).instance_uid)
+        message.connection_settings.hash = str(len(port.handler.links)).encode()
+        message.connection_settings.opamp.destination_endpoint = port.url
+        message.connection_settings.opamp.heartbeat_interval_seconds = 30
+        return (message.SerializeToString(),)
+
+    monkeypatch.setattr(sockets, "FIRST_BACKOFF_SECONDS", 0.01)
+    async with opamp_port(offers) as port, fleet_on(port.url, fault=Fault.RECONNECTS):
+        await until(lambda: len(port.handler.links) >= 3)
+        statuses = [one.connection_settings_status.status for one in said(port)]
+        assert statuses.count(1) >= 2
+
+
 @BOTH
 async def test_an_offer_is_applied_and_said_so(transport: Transport) -> None:
     async with opamp_port(offer) as port, fleet_on(port.url, transport=transport) as fleet:

@@ -9,7 +9,15 @@ import pytest
 from gitsync.errors import ProtocolError
 from gitsync.ids import AgentUid, ConfigHash
 from gitsync.opamp import messages as m
-from gitsync.opamp.client import ClientState, ClientStep, ConfigObject, ReceivedConfig, ReceivedError
+from gitsync.opamp.client import (
+    ClientState,
+    ClientStep,
+    ConfigObject,
+    ReceivedConfig,
+    ReceivedConnection,
+    ReceivedError,
+)
+from gitsync.opamp.connection import Certificate, Destination
 from gitsync.opamp.messages import Capability, ConfigStatus, ErrorType
 from gitsync.opamp.offers import build_remote_config, custom_message_tail, head
 from gitsync.opamp.pb import opamp_pb2 as pb
@@ -222,6 +230,124 @@ def test_what_the_server_can_do_is_kept_when_it_is_not_repeated() -> None:
     agent.receive(answer(capabilities=7, custom_capabilities=custom), 0.0)
     agent.receive(answer(), 0.0)
     assert (agent.server_capabilities, agent.server_custom) == (7, frozenset({"x"}))
+
+
+# ── Connection settings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+TAKES_SETTINGS = (
+    Capability.ACCEPTS_OPAMP_CONNECTION_SETTINGS
+    | Capability.REPORTS_OWN_METRICS
+    | Capability.REPORTS_OWN_TRACES
+    | Capability.REPORTS_OWN_LOGS
+    | Capability.ACCEPTS_OTHER_CONNECTION_SETTINGS
+    | Capability.REPORTS_CONNECTION_SETTINGS_STATUS
+)
+SETTINGS = pb.ConnectionSettingsOffers(
+    hash=b"s1",
+    opamp=pb.OpAMPConnectionSettings(
+        destination_endpoint="wss://elsewhere/v1/opamp",
+        headers=pb.Headers(headers=[pb.Header(key="a", value="b")]),
+        certificate=pb.TLSCertificate(cert=b"cert", private_key=b"key", ca_cert=b"ca"),
+        heartbeat_interval_seconds=7,
+    ),
+    own_metrics=pb.TelemetryConnectionSettings(destination_endpoint="https://otlp/v1/metrics"),
+    other_connections={"db": pb.OtherConnectionSettings(destination_endpoint="db:5432", other_settings={"x": "y"})},
+)
+
+
+def test_connection_settings_are_handed_out_once_and_whole() -> None:
+    agent = an_agent(TAKES_SETTINGS)
+    data = answer(connection_settings=SETTINGS)
+    assert agent.receive(data, 0.0) == ClientStep(
+        connection=ReceivedConnection(
+            b"s1",
+            Destination("wss://elsewhere/v1/opamp", (("a", "b"),), Certificate(b"cert", b"key", b"ca")),
+            7,
+            {"own_metrics": Destination("https://otlp/v1/metrics")},
+            {"db": Destination("db:5432", settings=(("x", "y"),))},
+        )
+    )
+    assert agent.receive(data, 1.0) == ClientStep()
+
+
+@pytest.mark.parametrize(
+    ("capability", "taken"),
+    [
+        (Capability.ACCEPTS_OPAMP_CONNECTION_SETTINGS, "opamp"),
+        (Capability.REPORTS_OWN_METRICS, "telemetry"),
+        (Capability.ACCEPTS_OTHER_CONNECTION_SETTINGS, "other"),
+    ],
+)
+def test_of_connection_settings_only_what_is_declared_is_taken(capability: int, taken: str) -> None:
+    offer = an_agent(capability).receive(answer(connection_settings=SETTINGS), 0.0).connection
+    assert offer is not None
+    assert {name for name in ("opamp", "telemetry", "other") if getattr(offer, name)} == {taken}
+
+
+@pytest.mark.parametrize("capability", [RICH, Capability.REPORTS_OWN_TRACES | Capability.REPORTS_OWN_LOGS])
+def test_connection_settings_that_hold_nothing_for_the_agent_are_ignored(capability: int) -> None:
+    assert an_agent(capability).receive(answer(connection_settings=SETTINGS), 0.0) == ClientStep()
+
+
+def test_what_became_of_connection_settings_is_said_once_and_is_part_of_the_full_state() -> None:
+    agent = an_agent(TAKES_SETTINGS)
+    agent.receive(answer(connection_settings=SETTINGS), 0.0)
+    (data,) = (agent.report_connection(b"s1", ConfigStatus.FAILED, "no route"),)
+    status = parse_agent_message(data).connection_settings_status
+    assert (status.last_connection_settings_hash, status.status, status.error_message) == (b"s1", 3, "no route")
+    assert agent.report_connection(b"s1", ConfigStatus.FAILED, "no route") == b""
+    (whole,) = agent.receive(answer(flags=1), 1.0).outgoing
+    assert parse_agent_message(whole).connection_settings_status == status
+
+
+def test_an_agent_that_does_not_report_connection_settings_takes_them_silently() -> None:
+    agent = an_agent(TAKES_SETTINGS & ~Capability.REPORTS_CONNECTION_SETTINGS_STATUS)
+    agent.receive(answer(connection_settings=SETTINGS), 0.0)
+    assert agent.report_connection(b"s1", ConfigStatus.APPLIED) == b""
+    assert agent.heartbeat_seconds == 7
+    assert "connection_settings_status" not in fields(agent.first_message())
+
+
+def test_an_offered_heartbeat_holds_once_its_settings_are_applied() -> None:
+    agent = an_agent(TAKES_SETTINGS)
+    assert agent.heartbeat_seconds is None
+    agent.receive(answer(connection_settings=SETTINGS), 0.0)
+    for settings_hash, status in ((b"s1", ConfigStatus.APPLYING), (b"s0", ConfigStatus.APPLIED)):
+        agent.report_connection(settings_hash, status)
+        assert agent.heartbeat_seconds is None
+    agent.report_connection(b"s1", ConfigStatus.APPLIED)
+    assert agent.heartbeat_seconds == 7
+    off = pb.ConnectionSettingsOffers(hash=b"s2", opamp=pb.OpAMPConnectionSettings(destination_endpoint="ws://a"))
+    agent.receive(answer(connection_settings=off), 0.0)
+    agent.report_connection(b"s2", ConfigStatus.APPLIED)
+    assert agent.heartbeat_seconds == 0
+
+
+def test_settings_without_opamp_leave_the_heartbeat_as_it_is() -> None:
+    agent = an_agent(TAKES_SETTINGS)
+    agent.receive(answer(connection_settings=SETTINGS), 0.0)
+    agent.report_connection(b"s1", ConfigStatus.APPLIED)
+    more = pb.ConnectionSettingsOffers(hash=b"s3", own_logs=SETTINGS.own_metrics)
+    agent.receive(answer(connection_settings=more), 0.0)
+    agent.report_connection(b"s3", ConfigStatus.APPLIED)
+    assert agent.heartbeat_seconds == 7
+
+
+# ── Faults of real clients ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_numbers_can_be_made_wrong() -> None:
+    agent = an_agent(number_of=lambda count: 2 * count)
+    assert [parse_agent_message(agent.heartbeat()).sequence_num for _ in range(3)] == [0, 2, 4]
+    assert agent.next_sequence_num == 6
+
+
+def test_a_new_uid_can_be_ignored() -> None:
+    agent = an_agent(request_uid=True, keeps_uid=True)
+    new = pb.AgentIdentification(new_instance_uid=NEW_UID)
+    assert agent.receive(answer(agent_identification=new), 0.0) == ClientStep()
+    assert parse_agent_message(agent.heartbeat()).instance_uid == UID
 
 
 def test_garbage_from_the_server_is_refused() -> None:

@@ -143,9 +143,19 @@ def test_packages_are_read_with_their_progress() -> None:
     )
 
 
-def test_at_most_256_packages_are_kept() -> None:
-    statuses = pb.PackageStatuses(packages={str(i): pb.PackageStatus() for i in range(1000)})
-    assert len(reports.read_packages(statuses).packages) == reports.MAX_PACKAGES
+def test_at_most_64_packages_are_kept_and_what_is_said_of_them_is_bounded() -> None:
+    long = pb.PackageStatus(agent_has_version="v" * 5000, agent_has_hash=b"h" * 5000, server_offered_hash=b"o" * 5000)
+    statuses = pb.PackageStatuses(packages=dict.fromkeys(map(str, range(1000)), long))
+    found = reports.read_packages(statuses).packages
+    assert list(found) == sorted(map(str, range(1000)))[: reports.MAX_PACKAGES]
+    assert {(len(one.version), len(one.hash), len(one.offered_hash)) for one in found.values()} == {(1024, 64, 64)}
+
+
+@pytest.mark.parametrize("percent", [float("nan"), float("inf"), -1.0, 101.0])
+def test_what_is_no_percentage_is_left_out(percent: float) -> None:
+    details = pb.PackageDownloadDetails(download_percent=percent)
+    statuses = pb.PackageStatuses(packages={"x": pb.PackageStatus(download_details=details)})
+    assert reports.read_packages(statuses).packages["x"].download_percent is None
 
 
 def test_a_status_from_the_future_counts_as_unset() -> None:

@@ -64,6 +64,7 @@ class Talk:
     now: float = 100.0
     step: Step = field(default_factory=lambda: Step(b""))
     reply: pb.ServerToAgent = field(default_factory=pb.ServerToAgent)
+    broken: tuple[m.SequenceBroken, ...] = ()
 
     def say(self, message: pb.AgentToServer) -> tuple[int, list[str]]:
         uid = message.instance_uid
@@ -71,7 +72,20 @@ class Talk:
         self.reply = pb.ServerToAgent.FromString(self.step.reply)
         assert self.reply.instance_uid == uid == self.session.uid
         assert not self.reply.HasField("error_response")
-        return self.reply.flags, [type(event).__name__ for event in self.step.events]
+        return self.reply.flags, self.events()
+
+    def events(self) -> list[str]:
+        """Names of what happened; jumps of the sequence are in `broken`."""
+        self.broken = tuple(one for one in self.step.events if isinstance(one, m.SequenceBroken))
+        return [type(one).__name__ for one in self.step.events if not isinstance(one, m.SequenceBroken)]
+
+    def refused(self, message: pb.AgentToServer) -> list[str]:
+        """A message that is answered with an error and nothing else."""
+        self.step = self.session.receive(message, self.now, polled=self.polled)
+        self.reply = pb.ServerToAgent.FromString(self.step.reply)
+        assert {field.name for field, _ in self.reply.ListFields()} == {"instance_uid", "error_response"}
+        assert self.step.alone
+        return self.events()
 
 
 def started(messages: list[pb.AgentToServer] | None = None, *, polled: bool = False) -> Talk:
@@ -699,18 +713,152 @@ def test_silence_is_bounded_only_for_agents_that_promise_to_speak(
     assert talk.session.heartbeat_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("first", "numbers", "sequences"),
+    [
+        ("a client that counts from 0", [0, 1, 2], 1),
+        ("one that counts from 1", [1, 2, 3], 1),
+        ("one that was known to another server", [17, 18], 0),
+        ("one that repeats a message", [0, 1, 1, 2], 1),
+        ("one that skips numbers", [0, 1, 5, 6], 1),
+        ("a new process", [0, 1, 2, 0, 1], 2),
+        ("a new process of one that was known elsewhere", [17, 18, 0], 1),
+    ],
+)
+def test_sequences_that_begin_are_counted(first: str, numbers: list[int], sequences: int) -> None:
+    talk = Talk()
+    for number in numbers:
+        talk.say(described(number))
+    assert talk.session.sequences == sequences, first
+
+
+def test_a_heartbeat_with_number_1_goes_on_in_a_sequence_that_another_server_saw_begin() -> None:
+    talk = Talk()
+    talk.say(beat(1))
+    assert talk.session.sequences == 0
+
+
+def test_the_expected_heartbeat_is_the_one_that_the_agent_took() -> None:
+    talk = Talk()
+    talk.say(full(0))
+    talk.session.expect_heartbeats(45)
+    assert talk.session.heartbeat_seconds == 45
+    talk.session.reconnected(talk.now)
+    assert talk.session.heartbeat_seconds == 45
+    talk.session.expect_heartbeats(0)
+    assert talk.session.heartbeat_seconds == 30
+
+
+def test_an_agent_that_promises_no_heartbeats_is_not_expected_to_send_any() -> None:
+    talk = started()
+    talk.session.expect_heartbeats(45)
+    assert talk.session.heartbeat_seconds == 0
+
+
 def test_on_a_websocket_capabilities_of_zero_take_all_back() -> None:
     talk = started()
     assert talk.say(beat(2, 0)) == (0, ["CapabilitiesChanged"])
     assert talk.session.capabilities == 0
 
 
+CSR = pb.ConnectionSettingsRequest(
+    opamp=pb.OpAMPConnectionSettingsRequest(certificate_request=pb.CertificateRequest(csr=b"pem"))
+)
+
+
 def test_requests_of_the_agent_come_out_as_they_are() -> None:
     talk = started()
-    certificate = pb.CertificateRequest(csr=b"pem")
-    request = pb.ConnectionSettingsRequest(opamp=pb.OpAMPConnectionSettingsRequest(certificate_request=certificate))
-    talk.say(beat(2, connection_settings_request=request, custom_message=pb.CustomMessage(data=b"d")))
+    talk.refused(beat(2, connection_settings_request=CSR, custom_message=pb.CustomMessage(data=b"d")))
     assert talk.step.events == (m.CustomMessageReceived("", "", b"d"), m.ConnectionSettingsRequested(b"pem"))
+
+
+def test_a_request_for_a_certificate_is_refused_and_what_else_was_said_counts() -> None:
+    talk = Talk()
+    said = talk.refused(described(0, connection_settings_request=CSR))
+    assert said == ["CapabilitiesChanged", "Described", "ConnectionSettingsRequested"]
+    error = talk.reply.error_response
+    assert (error.type, error.error_message) == (
+        pb.ServerErrorResponseType_BadRequest,
+        "this server does not issue certificates yet",
+    )
+    assert talk.say(beat(1)) == (0, ["OffersOpened"])
+    assert talk.reply.capabilities == SERVER
+
+
+def test_a_question_waits_while_a_certificate_is_refused() -> None:
+    talk = started()
+    assert talk.refused(beat(7, connection_settings_request=CSR)) == ["ConnectionSettingsRequested"]
+    assert talk.say(beat(8)) == (FULL, [])
+
+
+def test_a_repeated_request_for_a_certificate_is_refused_again_and_taken_once() -> None:
+    talk = started()
+    talk.refused(beat(2, connection_settings_request=CSR))
+    assert talk.refused(beat(2, connection_settings_request=CSR)) == []
+
+
+def test_a_uid_that_is_wanted_together_with_a_certificate_is_given_with_a_later_answer() -> None:
+    talk = started()
+    talk.refused(beat(2, flags=1, connection_settings_request=CSR))
+    assert m.UidRequested() not in talk.step.events
+    assert talk.say(beat(3, flags=1)) == (0, ["UidRequested"])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "broken"),
+    [
+        ((2, 3, 4), ()),
+        ((2, 2, 3), ()),
+        ((2, 9), (2, 9)),
+        ((2, 0), (2, 0)),
+        ((2, 3, 2), (3, 2)),
+    ],
+)
+def test_a_jump_of_the_sequence_is_told_and_a_repetition_is_none(
+    numbers: tuple[int, ...], broken: tuple[int, int] | tuple[()]
+) -> None:
+    talk = started()
+    for number in numbers:
+        talk.say(beat(number, custom_message=pb.CustomMessage(data=bytes([number]))))
+    assert [(one.previous, one.number) for one in talk.broken] == ([broken] if broken else [])
+
+
+def test_the_first_number_that_is_seen_breaks_nothing() -> None:
+    talk = Talk()
+    talk.say(described(41))
+    assert talk.broken == ()
+
+
+def test_a_question_can_be_put_without_waiting_for_a_message() -> None:
+    talk = started([full(0), beat(1, RICH)])
+    assert talk.session.ask().reply == b""
+    talk.session.request_components()
+    asked = pb.ServerToAgent.FromString(talk.session.ask().reply)
+    assert (asked.instance_uid, asked.flags) == (UID, COMPONENTS)
+    assert talk.say(beat(2, RICH)) == (0, [])
+
+
+def test_nothing_is_asked_before_the_agent_has_spoken_on_a_link() -> None:
+    talk = started([full(0), beat(1, RICH)])
+    talk.session.reconnected(talk.now)
+    talk.session.request_components()
+    assert talk.session.ask().reply == b""
+
+
+def test_components_that_are_not_wanted_any_more_may_be_wanted_again() -> None:
+    talk = started([full(0), beat(1, RICH)])
+    talk.session.request_components()
+    talk.session.withdraw_components()
+    assert talk.say(beat(2, RICH)) == (0, [])
+    talk.session.request_components()
+    assert talk.say(beat(3, RICH)) == (COMPONENTS, [])
+
+
+def test_an_agent_that_does_not_count_is_asked_for_components_once() -> None:
+    talk = started([full(0), beat(1, RICH)])
+    talk.session.request_components()
+    flags = [talk.say(beat(1, RICH, custom_message=pb.CustomMessage(data=bytes([one]))))[0] for one in range(5)]
+    assert sum(bool(one & COMPONENTS) for one in flags) == 1
 
 
 def test_numbers_at_the_end_of_their_range_are_no_trouble() -> None:

@@ -34,6 +34,25 @@ async def test_the_three_names_of_the_server_are_exact(site: Site) -> None:
     assert 'opamp_server_message_duration_seconds_sum{message_type="status"} 0.003' in text
 
 
+async def test_agents_that_were_turned_away_and_renewed_certificates_are_counted_from_0(site: Site) -> None:
+    meters = site.service.meters
+    meters.turned_away["rate"] += 3
+    meters.tls_reloads["error"] += 1
+    text = await scraped(site)
+    assert 'gitsync_turned_away_total{reason="rate"} 3.0\n' in text
+    for reason in ("bytes", "connections", "draining", "handshakes"):
+        assert f'gitsync_turned_away_total{{reason="{reason}"}} 0.0\n' in text
+    assert 'gitsync_tls_reloads_total{result="error"} 1.0\n' in text
+    assert 'gitsync_tls_reloads_total{result="success"} 0.0\n' in text
+
+
+async def test_offers_of_connection_settings_are_counted_from_0(site: Site) -> None:
+    site.service.meters.connection_offers.update({"offered": 3, "done": 2})
+    text = await scraped(site)
+    for result, count in {"offered": 3, "done": 2, "failed": 0, "lost": 0}.items():
+        assert f'gitsync_connection_offers_total{{result="{result}"}} {count}.0\n' in text
+
+
 async def test_message_buckets_double_from_a_millisecond(site: Site) -> None:
     found = re.findall(
         r'opamp_server_message_duration_seconds_bucket\{le="([^"]+)",message_type="full"\}', await scraped(site)

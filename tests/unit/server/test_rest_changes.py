@@ -91,15 +91,16 @@ async def test_a_bug_tells_the_caller_nothing_of_the_inside(site: Site) -> None:
 
 async def test_every_call_that_changes_something_has_a_limit_of_its_body(site: Site) -> None:
     posts = [
-        path.replace("{name}", "default").replace("{provider}", "github").replace("{source}", "default")
+        path.format(name="default", provider="github", source="default", uid="0" * 32)
         for path, verbs in (await site.client.get("/openapi.json")).json()["paths"].items()
         if "post" in verbs
     ]
-    assert len(posts) == 3
+    assert len(posts) == 4
     for path in posts:
         answer = await site.trusted.post(path, content=b"x" * (1024 * 1024 + 1))
         assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large"), path
     assert site.service.synced == []
+    assert site.service.restarted == []
 
 
 async def test_readiness_names_every_check(site: Site) -> None:

@@ -23,7 +23,11 @@ async def test_every_route_says_what_it_does_and_which_ones_need_a_token(site: S
             assert operation.get("description"), path
             if operation.get("security"):
                 guarded.add(f"{verb.upper()} {path}")
-    assert guarded == {"POST /api/v1/sources/{name}/sync", "GET /api/v1/audit"}
+    assert guarded == {
+        "POST /api/v1/sources/{name}/sync",
+        "POST /api/v1/agents/{uid}/restart",
+        "GET /api/v1/audit",
+    }
     for line in DOCS.read_text().splitlines():
         if line.startswith("| `"):
             route = line.split("`")[1]
@@ -33,7 +37,7 @@ async def test_every_route_says_what_it_does_and_which_ones_need_a_token(site: S
 async def test_the_front_door_leads_to_the_list_of_calls(site: Site) -> None:
     answer = await site.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
-    assert (await site.client.get("/docs")).text.count(">token</span>") == 2
+    assert (await site.client.get("/docs")).text.count(">token</span>") == 3
     lost = (await site.client.get("/api/v1/nothing")).json()
     assert (lost["status"], lost["hint"]) == (404, "the routes are listed at /docs")
 

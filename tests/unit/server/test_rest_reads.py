@@ -129,6 +129,14 @@ async def test_a_target_counts_its_agents(site: Site) -> None:
     assert items["gateways"]["selector"] == "role=gateway"
 
 
+async def test_a_target_shows_how_far_its_connection_settings_are(site: Site) -> None:
+    items = {one["path"]: one for one in (await read(site.client, "/targets"))["items"]}
+    expected = {"problem": "stopped", "waiting": 1, "done": 2, "bad": 1, "held": 3}
+    assert items["agents"]["connection"] == expected
+    assert items["gateways"]["connection"] is None
+    assert (await read(site.client, "/targets/agents"))["connection"] == expected
+
+
 async def test_a_target_shows_its_configuration_and_where_each_value_was_written(site: Site) -> None:
     one = await read(site.client, "/targets/agents?payload=true")
     (body,) = one["payload"]["objects"]
@@ -205,9 +213,30 @@ async def test_one_agent_shows_everything_that_is_known(site: Site) -> None:
     assert one["labelsByRank"]["reported"]["env"] == "prod"
     assert one["labelsByRank"]["certificate"] == {}
     assert "ACCEPTS_REMOTE_CONFIG" in one["capabilities"]
-    assert one["health"]["components"]["pipeline:traces"]["healthy"] is True
+    health = one["health"]
+    assert (health["status"], health["reason"], health["reportedStatus"]) == ("Healthy", "", "StatusOK")
+    assert health["components"]["pipeline:traces"]["healthy"] is True
+    assert health["metrics"] == {"cpu_usage_percent": 12.5, "queue_size": 40.0}
+    assert health["recentErrors"] == [
+        {"timestamp": "2026-11-21T12:00:00.000Z", "message": "connection refused", "count": 3}
+    ]
+    assert one["configStatus"] == {"hash": HASH, "lastApplied": "2026-11-21T12:00:00.000Z", "status": "APPLIED"}
+    assert one["packages"]["offered"] is False
+    assert [(each["name"], each["version"], each["status"]) for each in one["packages"]["items"]] == [
+        ("plugin", "1.2.0", "INSTALLED")
+    ]
     assert [each["state"] for each in one["attempts"]] == ["proven"]
     assert one["steps"][:2] == ["type: collector", "target: agents"]
+
+
+async def test_health_is_one_word_in_lists_and_null_for_agents_that_do_not_report_it(site: Site) -> None:
+    items = {one["name"]: one["health"] for one in (await read(site.client, "/agents"))["items"]}
+    assert items["edge-1"] == {"status": "Healthy", "reason": ""}
+    assert items["edge-2"] == {"status": "Unhealthy", "reason": "bind: address in use"}
+    assert items["gw-1"] is None
+    one = await read(site.client, f"/agents/{GATEWAY}")
+    assert (one["health"], one["packages"]) == (None, None)
+    assert one["configStatus"] == {"hash": None, "lastApplied": None, "status": "UNSET"}
 
 
 async def test_why_is_told_step_by_step(site: Site) -> None:

@@ -1,0 +1,3 @@
+module gitsync/bench/load
+
+go 1.25.0

@@ -1,0 +1,290 @@
+"""Two agents with one instance uid: on two sockets, and in turn by polls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gitsync.control.agents import AgentOptions
+from gitsync.ids import AgentUid
+from gitsync.opamp.messages import Capability
+from gitsync.opamp.pb import opamp_pb2 as pb
+from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version
+from tests.support.clock import ManualClock
+from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet
+
+BEATING = int(SUPERVISOR | Capability.REPORTS_HEARTBEAT)
+GIVEN = a_uid(1_001)
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[FleetUnderTest]:
+    async with a_fleet(tmp_path / "fleet.db", ManualClock()) as fleet:
+        yield fleet
+
+
+def clone(fleet: FleetUnderTest, name: str, transport: str = "websocket") -> TestAgent:
+    return TestAgent(fleet, {"role": name}, transport=transport, capabilities=BEATING)
+
+
+async def both(fleet: FleetUnderTest) -> tuple[TestAgent, TestAgent]:
+    """Two clones on a socket each; the older one has just spoken again."""
+    older = clone(fleet, "older").connect()
+    await fleet.settle()
+    older.beat()
+    newer = clone(fleet, "newer").connect()
+    await fleet.settle()
+    fleet.clock.advance(30)
+    older.beat()
+    await fleet.settle()
+    return older, newer
+
+
+def role(fleet: FleetUnderTest, uid: AgentUid) -> str | None:
+    one = fleet.agents.get(uid)
+    assert one is not None
+    return one.agent.labels.reported.get("role")
+
+
+async def test_the_older_socket_is_asked_for_a_sign_of_life_and_stays(fleet: FleetUnderTest) -> None:
+    older = clone(fleet, "older").connect()
+    await fleet.settle()
+    clone(fleet, "newer").connect()
+    assert (older.link.pings, older.link.is_open) == (1, True)
+
+
+async def test_the_older_one_keeps_its_uid_and_the_newer_one_takes_another(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.hear()
+    assert newer.client.uid == GIVEN
+    newer.beat()
+    await fleet.settle()
+    newer.hear()
+    assert (role(fleet, older.uid), role(fleet, GIVEN)) == ("older", "newer")
+    assert fleet.agents.connected_count() == 2
+    assert fleet.meters.duplicate_uids == 1
+    for _ in range(3):
+        fleet.clock.advance(30)
+        older.beat()
+        newer.beat()
+        fleet.agents.check()
+    assert older.link.is_open
+    assert newer.link.is_open
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_nothing_of_the_one_is_mixed_with_the_other(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    older = clone(fleet, "older").connect()
+    await fleet.settle()
+    older.beat()
+    older.apply()
+    before = older.live.agent
+    newer = clone(fleet, "newer").connect()
+    newer.beat()
+    newer.fail("mine")
+    fleet.clock.advance(30)
+    older.beat()
+    after = older.live.agent
+    assert (after.reported, after.failed, after.labels) == (before.reported, before.failed, before.labels)
+    newer.hear()
+    newer.beat()
+    await fleet.settle()
+    newer.beat()
+    rival = fleet.agents.get(GIVEN)
+    assert rival is not None
+    assert rival.agent.last_good is None
+    assert rival.agent.labels.reported["role"] == "newer"
+
+
+async def test_one_that_ignores_its_new_uid_is_served_on_under_the_one_that_it_uses(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    older, newer = await both(fleet)
+    newer.link.sent.clear()  # it never looks at what it was told
+    for _ in range(3):
+        fleet.clock.advance(30)
+        newer.beat()
+        older.beat()
+        await fleet.settle()
+    newer.hear()
+    assert newer.client.uid == older.uid
+    assert a_hash("a") in [one.config_hash for one in newer.configs]
+    assert (role(fleet, older.uid), role(fleet, GIVEN)) == ("older", "newer")
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_one_that_ignores_its_new_uid_is_the_same_agent_when_it_comes_back(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.link.sent.clear()
+    fleet.agents.closed(newer.link)
+    fleet.clock.advance(30)
+    newer.connect()
+    fleet.clock.advance(30)
+    older.beat()
+    assert fleet.agents.connected_count() == 2
+    assert newer.link.sent == []
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_both_are_marked_and_it_is_audited_once(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.hear()
+    newer.beat()
+    await fleet.settle()
+    rival = fleet.agents.get(GIVEN)
+    assert rival is not None
+    assert (older.live.agent.twin, rival.agent.twin) == (GIVEN, older.uid)
+    lines = [one for _, one in await fleet.store.list_audit(10) if one.action == "duplicate_uid"]
+    assert [(one.agent_uid, one.reason) for one in lines] == [(older.uid, "duplicate instance uid")]
+    await fleet.journal.flush()
+    rows = await fleet.store.load_agents([older.uid, GIVEN])
+    assert {uid: row.agent.twin for uid, row in rows.items()} == {older.uid: GIVEN, GIVEN: older.uid}
+
+
+async def test_an_older_socket_that_stays_silent_is_closed(fleet: FleetUnderTest) -> None:
+    agent = clone(fleet, "one").connect()
+    await fleet.settle()
+    older = agent.link
+    agent.connect()
+    fleet.clock.advance(39)
+    fleet.agents.check()
+    assert older.is_open
+    fleet.clock.advance(2)
+    agent.beat()
+    fleet.agents.check()
+    assert older.closed_with == 1001
+    assert agent.live.connected
+    assert fleet.meters.duplicate_uids == 0
+
+
+async def test_a_message_that_was_under_way_when_the_agent_reconnected_proves_nothing(fleet: FleetUnderTest) -> None:
+    agent = clone(fleet, "one").connect()
+    await fleet.settle()
+    older, late = agent.link, agent.client.heartbeat()
+    agent.connect()
+    answer = b"".join(fleet.agents.receive(older, late))
+    assert pb.ServerToAgent.FromString(answer) == pb.ServerToAgent(instance_uid=agent.uid)
+    assert agent.live.link is agent.link
+    assert fleet.meters.duplicate_uids == 0
+
+
+async def test_a_farewell_on_the_older_socket_ends_nothing_on_the_newer_one(fleet: FleetUnderTest) -> None:
+    agent = clone(fleet, "one").connect()
+    await fleet.settle()
+    older, late = agent.link, agent.client.disconnect()
+    agent.connect()
+    fleet.clock.advance(30)
+    fleet.agents.receive(older, late)
+    assert agent.live.connected
+    assert fleet.meters.duplicate_uids == 0
+
+
+async def test_who_speaks_on_the_older_socket_when_the_newer_one_is_gone_is_back(fleet: FleetUnderTest) -> None:
+    agent = clone(fleet, "one").connect()
+    await fleet.settle()
+    older = agent.link
+    agent.connect()
+    newer, agent.link = agent.link, older
+    fleet.agents.closed(newer)
+    fleet.clock.advance(30)
+    agent.beat()
+    assert agent.live.link is older
+    assert fleet.agents.connected_count() == 1
+    assert fleet.meters.duplicate_uids == 0
+
+
+async def test_a_full_server_makes_no_place_for_a_second_one_and_goes_on_with_the_newer(tmp_path: Path) -> None:
+    options = AgentOptions("replica-1", max_agents=1)
+    async with a_fleet(tmp_path / "fleet.db", ManualClock(), options=options) as fleet:
+        older, newer = await both(fleet)
+        assert older.live.link is newer.link
+        assert fleet.agents.connected_count() == 1
+
+
+async def test_polls_of_two_in_turn_are_noticed_and_the_later_one_is_told_once(fleet: FleetUnderTest) -> None:
+    first = clone(fleet, "first", "http").connect()
+    await fleet.settle()
+    for _ in range(5):
+        first.beat()
+    second = clone(fleet, "second", "http").connect()
+    for _ in range(6):
+        first.beat()
+        second.beat()
+    await fleet.settle()
+    assert second.client.uid == GIVEN
+    assert fleet.meters.duplicate_uids == 1
+    for _ in range(3):
+        second.beat()
+        first.beat()
+        await fleet.settle()
+    assert (role(fleet, first.uid), role(fleet, GIVEN)) == ("first", "second")
+    rival = fleet.agents.get(GIVEN)
+    assert rival is not None
+    assert (first.live.agent.twin, rival.agent.twin) == (GIVEN, first.uid)
+
+
+async def test_one_that_ignores_it_is_served_on_and_not_told_again(fleet: FleetUnderTest) -> None:
+    first = clone(fleet, "first", "http").connect()
+    await fleet.settle()
+    for _ in range(5):
+        first.beat()
+    second = clone(fleet, "second", "http")
+    answers: list[pb.ServerToAgent] = []
+    messages = [second.client.first_message(), *(second.client.heartbeat() for _ in range(12))]
+    for message in messages:
+        link = RecordingLink("http")
+        fleet.agents.opened(link)
+        answers.append(pb.ServerToAgent.FromString(b"".join(fleet.agents.receive(link, message))))
+        fleet.agents.closed(link)
+        first.beat()
+    told = [one for one in answers if one.HasField("agent_identification")]
+    assert len(told) == 1
+    assert all(one.instance_uid == first.uid for one in answers)
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_two_behind_one_proxy_are_noticed_by_their_numbers(fleet: FleetUnderTest) -> None:
+    first = clone(fleet, "first").connect()
+    await fleet.settle()
+    for _ in range(5):
+        first.beat()
+    second = clone(fleet, "second")
+    second.link = first.link
+    second.say(second.client.first_message())
+    for _ in range(6):
+        first.beat()
+        second.beat()
+    assert GIVEN in (first.client.uid, second.client.uid)
+    assert fleet.agents.connected_count() == 2
+
+
+async def test_a_third_one_is_told_a_uid_of_its_own(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.hear()
+    newer.beat()
+    await fleet.settle()
+    fleet.agents.closed(newer.link)
+    third = clone(fleet, "third").connect()
+    fleet.clock.advance(30)
+    older.beat()
+    third.hear()
+    third.beat()
+    await fleet.settle()
+    assert third.client.uid == a_uid(1_002)
+    assert (role(fleet, older.uid), role(fleet, GIVEN), role(fleet, a_uid(1_002))) == ("older", "newer", "third")
+
+
+async def test_a_third_one_that_polls_is_noticed_when_the_second_one_has_gone_its_way(fleet: FleetUnderTest) -> None:
+    first = clone(fleet, "first", "http").connect()
+    await fleet.settle()
+    for _ in range(5):
+        first.beat()
+    for number in (1, 2):
+        other = clone(fleet, f"other-{number}", "http").connect()
+        for _ in range(8):
+            first.beat()
+            other.beat()
+        assert other.client.uid == a_uid(1_000 + number)
+    assert fleet.meters.duplicate_uids == 2
