@@ -123,7 +123,8 @@ def _destination(entry: Entry, findings: Findings, schemes: tuple[str, ...]) -> 
     used = {"headers": found["headers"], "certificate": found["certificate"]}
     if schemes and secret_names(used) and not is_secure(endpoint) and not _is_local(endpoint):
         message = "credentials would travel unencrypted to this endpoint"
-        findings.warning(fields["endpoint"].origin, "GS0708", message, f"use {schemes[-1]} or wss")
+        hint = " or ".join(one for one in schemes if one in _SECURE)
+        findings.warning(fields["endpoint"].origin, "GS0708", message, f"use {hint}")
     return found
 
 

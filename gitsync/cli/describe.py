@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gitsync.cli.get import connection_line, health_word, target_name
+from gitsync.cli.history import what_happened
 from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server, Source
 from gitsync.cli.table import (
     Row,
@@ -142,8 +143,8 @@ def target(
     for one in document["history"]:
         after = one["after"] or {}
         commit = (after.get("commit") or "")[:10] or short_digest(after.get("version")) or "-"
-        subject = after.get("subject") or one["reason"]
-        typer.echo(clean(f"  {moment(one['at'])}  {one['cause']:<8}  {commit:<12}  {subject}  by {one['actor']}"))
+        text = f"{moment(one['at'])}  {one['cause']:<10}  {commit:<10}  {what_happened(one)}  by {one['actor']}"
+        typer.echo(clean(f"  {text}"))
     if config:
         _show_payload(document["payload"])
 
@@ -168,6 +169,8 @@ def explain_agent(
 def find_agent(client: Client, text: str) -> str:
     """The uid of the agent that the user means: a UUID, or a host name, instance id or service name.
 
+    Of several with one name it is the one that is connected: clients may begin anew with another uid.
+
     Raises:
         SettingsError: no agent, or several, have that name.
     """
@@ -181,6 +184,9 @@ def find_agent(client: Client, text: str) -> str:
     keys = () if re.search(r"[\s!=(),]", text) else ("host.name", "service.instance.id", "service.name")
     for key in keys:
         found = client.get("/agents", selector=f"{key}={text}", limit=10)["items"]
+        if len(found) > 1:
+            connected = client.get("/agents", selector=f"{key}={text}", connected="true", limit=10)["items"]
+            found = connected or found
         if len(found) == 1:
             return str(found[0]["uid"])
         if found:
@@ -214,8 +220,7 @@ def _agent_facts(one: Row) -> Mapping[str, object]:
         "Reason": one["reason"],
         "Health": _health_line(one),
         "Error": one["error"],
-        "Flag": ", ".join(text for text in (one["flag"], "duplicate-uid" if one["duplicate"] else None) if text),
-        "Same UID used by": one["duplicate"],
+        "Flag": _flag_line(one),
         "Connected": online,
         "Last seen": moment(one["lastSeenAt"]),
         "Wanted": one["configHash"],
@@ -229,8 +234,23 @@ def _agent_facts(one: Row) -> Mapping[str, object]:
         "Packages": _packages_line(one["packages"]),
         "Capabilities": ", ".join(one["capabilities"]),
         "Components": _build_line(one["build"]),
+        "Connection settings": _settings_line(one["connectionSettings"]),
         "Restart": _restart_line(one["restart"]),
     }
+
+
+def _flag_line(one: Row) -> str:
+    twin = f"duplicate-uid (of {one['duplicate']})" if one["duplicate"] else None
+    return ", ".join(text for text in (one["flag"], twin) if text)
+
+
+def _settings_line(settings: Any) -> str | None:
+    if settings is None:
+        return None
+    sections = ", ".join(f"{name} {state}" for name, state in settings["sections"].items())
+    beat = f"; heartbeat every {settings['heartbeatSeconds']} s" if settings["heartbeatSeconds"] else ""
+    error = f": {settings['error']}" if settings["error"] else ""
+    return f"{sections}{error}, {moment(settings['changedAt'])}{beat}"
 
 
 def _health_line(one: Row) -> str | None:
@@ -280,11 +300,20 @@ def _target_facts(one: Row) -> Mapping[str, object]:
 def _show_health(health: Row) -> None:
     """The agent's tree, then its numbers, then its newest errors; what it does not report is left out."""
     _show_component("agent", {**health, "status": health["reportedStatus"]}, "  ")
+    if health["metrics"]:
+        show_section("Health metrics")
     for name, number in health["metrics"].items():
-        typer.echo(f"  {name}={number:.10g}")
+        typer.echo(f"  {name}={write_number(number)}")
+    if health["recentErrors"]:
+        show_section("Recent errors")
     for one in health["recentErrors"]:
         at = f"{moment(one['timestamp'])}  " if one["timestamp"] else ""
-        typer.echo(f"  error: {at}{clean(one['message'])} ({count_of(one['count'], 'time')})")
+        typer.echo(f"  {at}{clean(one['message'])} ({count_of(one['count'], 'time')})")
+
+
+def write_number(value: float) -> str:
+    """Bytes of a large host have more digits than a plain format shows."""
+    return str(int(value)) if float(value).is_integer() else f"{value:.10g}"
 
 
 def _show_packages(packages: Sequence[Row]) -> None:

@@ -26,6 +26,10 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
+_CONNECTION = {"done": "done", "waiting": "on the way", "held": "to follow", "bad": "failed"}
+"""Agents that are told where to connect, in the order of their story."""
+
+
 def target_name(row: Row) -> str | None:
     """A target as people write it: its path, with the source before it when that is not `default`."""
     if row.get("target") is None:
@@ -43,8 +47,8 @@ def connection_line(row: Row) -> str | None:
     found = row["connection"]
     if found is None:
         return None
-    counts = ", ".join(f"{found[name]} {name}" for name in ("done", "waiting", "held", "bad") if found[name])
-    return "; ".join(text for text in (found["problem"], counts) if text) or "offered"
+    counts = ", ".join(f"{found[name]} {word}" for name, word in _CONNECTION.items() if found[name])
+    return "; ".join(text for text in (found["problem"], counts) if text) or "on offer"
 
 
 def _reason(row: Row) -> str:
@@ -77,6 +81,7 @@ AGENTS = (
     Column("STATE", lambda row: row["state"]),
     Column("HEALTH", health_word),
     Column("CONNECTED", lambda row: row["connected"]),
+    Column("FLAG", lambda row: row["flag"], wide=True),
     Column("CONFIG", lambda row: short_digest(row["configHash"]), wide=True),
     Column("RUNS", lambda row: short_digest(row["runs"]), wide=True),
     Column("VERSION", lambda row: row["serviceVersion"], wide=True),

@@ -18,8 +18,10 @@ def _version(version: Any) -> str | None:
     return short(version["commit"]) or short_digest(version["version"])
 
 
-def _subject(row: Row) -> str | None:
-    return None if row["after"] is None else row["after"]["subject"]
+def what_happened(row: Row) -> str:
+    """The subject of the commit that a target's configuration came from; the reason, where that is not what changed."""
+    subject = None if row["cause"] == "connection" or row["after"] is None else row["after"]["subject"]
+    return str(subject or row["reason"])
 
 
 TRANSITIONS = (
@@ -30,7 +32,7 @@ TRANSITIONS = (
     Column("TO", lambda row: _version(row["after"])),
     Column("BY", lambda row: row["actor"]),
     Column("REASON", lambda row: row["reason"], wide=True),
-    Column("SUBJECT", _subject),
+    Column("SUBJECT", what_happened),
 )
 
 

@@ -53,10 +53,10 @@ def agent(
     if bool(agents) == bool(selector):
         raise SettingsError("say which agents: by name, or with --selector", code="restart.which")
     with Client(server, data_dir) as client:
-        uids = _choose(client, agents or [], selector)
-        if len(uids) > 1 and not yes:
-            _confirm(len(uids))
-        told = [_tell(client, uid, output) for uid in uids]
+        chosen = _choose(client, agents or [], selector)
+        if len(chosen) > 1 and not yes:
+            _confirm(len(chosen))
+        told = [_tell(client, uid, name, output) for uid, name in chosen.items()]
         if wait:
             told = _wait(client, told, limit, output)
     if output in (Format.JSON, Format.YAML):
@@ -64,18 +64,19 @@ def agent(
     raise typer.Exit(_exit_code(told, waited=wait))
 
 
-def _choose(client: Client, names: list[str], selector: str | None) -> list[str]:
+def _choose(client: Client, names: list[str], selector: str | None) -> dict[str, str]:
+    """Whom to tell: uids, and what people call them."""
     from gitsync.cli.describe import find_agent
     from gitsync.errors import SettingsError
 
     if selector is None:
-        return list(dict.fromkeys(find_agent(client, name) for name in names))
+        return {find_agent(client, name): name for name in names}
     found = client.items("/agents", selector=selector, connected="true")["items"]
     if not found:
         raise SettingsError(
             f"no connected agent has {selector}", code="agent.unknown", hint="gitsync get agents lists them"
         )
-    return [str(one["uid"]) for one in found]
+    return {str(one["uid"]): str(one["name"]) for one in found}
 
 
 def _confirm(count: int) -> None:
@@ -87,18 +88,20 @@ def _confirm(count: int) -> None:
             code="restart.unconfirmed",
             hint="say --yes if that is meant",
         )
-    typer.confirm(f"Restart {count_of(count, 'agent')}?", abort=True)
+    typer.confirm(f"Restart {count_of(count, 'agent')}?", abort=True, err=True)
 
 
-def _tell(client: Client, uid: str, output: Format) -> dict[str, Any]:
-    """The command as far as it came, or why it was refused; one agent's refusal does not spare the others."""
+def _tell(client: Client, uid: str, name: str, output: Format) -> dict[str, Any]:
+    """The command as far as it came, or why it was refused; the others are told all the same."""
     from gitsync.cli.client import path_of
-    from gitsync.errors import Conflict
+    from gitsync.errors import GitsyncError
 
     try:
-        document: Json = client.post(f"/agents/{path_of(uid)}/restart")
-    except Conflict as error:
-        document = {"uid": uid, "refused": error.message, "code": error.code, "hint": error.hint}
+        document: Json = {**client.post(f"/agents/{path_of(uid)}/restart"), "name": name}
+    except GitsyncError as error:
+        if not error.code.startswith("agent."):
+            raise
+        document = {"uid": uid, "name": name, "refused": error.message, "code": error.code, "hint": error.hint}
     _say(document, output)
     return document
 
@@ -128,13 +131,18 @@ def _is_open(one: dict[str, Any]) -> bool:
 def _say(one: dict[str, Any], output: Format) -> None:
     if "refused" in one:
         hint = f" ({one['hint']})" if one["hint"] else ""
-        typer.echo(clean(f"agent {one['uid']}: {one['refused']}{hint}"), err=True)
+        typer.echo(clean(f"agent {_called(one)}: {one['refused']}{hint}"), err=True)
     elif output in (Format.TABLE, Format.WIDE):
         restart = one["restart"]
         sign = f": {restart['sign']}" if restart["sign"] else ""
-        typer.echo(clean(f"agent {one['uid']}: {_SENTENCES[restart['state']]}{sign}"))
+        typer.echo(clean(f"agent {_called(one)}: {_SENTENCES[restart['state']]}{sign}"))
     elif output is Format.NAME:
         typer.echo(f"agent/{one['uid']}")
+
+
+def _called(one: dict[str, Any]) -> str:
+    """Names need not be unique, so the uid stands behind."""
+    return str(one["uid"]) if one["name"].lower() == one["uid"] else f"{one['name']} ({one['uid']})"
 
 
 def _exit_code(told: list[dict[str, Any]], *, waited: bool) -> ExitCode:

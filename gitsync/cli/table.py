@@ -23,13 +23,16 @@ _UNSEEN = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What JSON allows in strings, and a terminal may act on."""
 _COLOURS = {
     "applied": "green",
+    "Healthy": "green",
     "accepted": "green",
     "yes": "green",
     "failed": "red",
+    "Unhealthy": "red",
     "rejected": "red",
     "no": "red",
     "error": "red",
     "pending": "yellow",
+    "Degraded": "yellow",
     "offered": "yellow",
     "applying": "yellow",
     "warning": "yellow",

@@ -92,6 +92,7 @@ class AgentOptions:
         max_agents: that are served or were until lately; a peer that invents agents may not fill the memory.
         message_rate: messages a second that one connection may send for ever; 0: any number.
         command_timeout: a command without a sign that it was followed for this long has none.
+        is_alone: no other server has the same agents, so nobody else can know more of one of them.
     """
 
     replica_id: str
@@ -99,10 +100,11 @@ class AgentOptions:
     applying_timeout: timedelta = timedelta(minutes=10)
     silence: timedelta = timedelta(minutes=2)
     check_interval: timedelta = timedelta(seconds=30)
-    slice_seconds: float = 0.25
+    slice_seconds: float = 0.5
     max_agents: int = 100_000
     message_rate: float = 50.0
     command_timeout: timedelta = timedelta(minutes=2)
+    is_alone: bool = False
 
 
 class Agents:
@@ -137,6 +139,7 @@ class Agents:
             (self._inventory, self._extensions),
             clock,
             1 / options.message_rate if options.message_rate else 0.0,
+            is_alone=options.is_alone,
         )
         self._connections = Connections(
             self._presence,
@@ -220,7 +223,7 @@ class Agents:
                 self._count(link, began)
             if one is None or one.link is not link:
                 leaving = message.HasField("agent_disconnect")
-                one = self._presence.connect(uid, link, began, leaving=leaving)
+                one = self._presence.connect(uid, link, began, number=message.sequence_num, leaving=leaving)
                 if one is None:
                     return (head(uid),)
             step = one.session.receive(message, began, polled=link.transport == "http")
@@ -328,7 +331,7 @@ class Agents:
                     self._extensions.received(one, event)
                 case messages.UidRequested():
                     told = self._give_uid(one)
-                case messages.SequenceBroken():
+                case messages.SequenceBroken() | messages.NumberRepeated():
                     told = told or self._part(one, event, at)
                 case _:
                     pass
@@ -347,12 +350,21 @@ class Agents:
             self._meters.commands["restart", str(after.state)] += 1
             log.info("agent %s: restart %s%s", show_uid(one.agent.uid), after.state, after.sign and f" ({after.sign})")
 
-    def _part(self, one: ConnectedAgent, event: messages.SequenceBroken, at: datetime) -> bytes:
+    def _part(
+        self, one: ConnectedAgent, event: messages.SequenceBroken | messages.NumberRepeated, at: datetime
+    ) -> bytes:
         """Whether two agents speak in turn as one; what to tell the second of them when it has just spoken."""
         known = self._twins.newest_of(one.session.uid)
         if known is not None and self._presence.get(known) is None:
             return b""  # told, and not listening
-        if one.agent.uid != one.session.uid or not self._twins.jumped(one, event):
+        if one.agent.uid != one.session.uid:
+            return b""
+        match event:
+            case messages.SequenceBroken():
+                is_second = self._twins.jumped(one, event)
+            case messages.NumberRepeated():
+                is_second = self._twins.repeated(one, event)
+        if not is_second:
             return b""
         new = self._twins.part(one, one.remote_addr, "two sequences of messages")
         self.see(one, Duplicated(new), at)
@@ -432,9 +444,13 @@ class Agents:
     def recall(self, one: ConnectedAgent, row: AgentRecord | None) -> None:
         """Puts what is stored below what the agent has said since it came."""
         backlog, one.backlog = one.backlog or [], None
-        if row is not None:
-            one.conn_epoch = max(one.conn_epoch, row.conn_epoch + 1)
+        is_mine = row is not None and row.replica_id == self.replica_id
+        if row is not None and not (is_mine and one.noted_at):  # what this process noted before, it knows better
+            if one.connected or is_mine or not row.connected:  # else it is gone from here, and there
+                one.conn_epoch = max(one.conn_epoch, row.conn_epoch + 1)
             agent = observe(replace(row.agent, uid=one.agent.uid), Recalled(), one.connected_at)
+            if one.session.capabilities:
+                agent = observe(agent, messages.CapabilitiesChanged(one.session.capabilities), one.connected_at)
             for event, at in backlog:
                 agent = observe(agent, event, at)
             one.agent = agent

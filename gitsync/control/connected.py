@@ -30,6 +30,7 @@ class ConnectedAgent:
         last_seen: monotonic seconds.
         noted_at: when its record was last handed to the journal, monotonic seconds.
         effective: what it said it runs, until that was judged; None afterwards.
+        previous_addr: where it was before it was at `remote_addr`: of an agent that polls, with its message before.
         sequences: how many of its session's sequences are accounted for (`control.connections`).
     """
 
@@ -50,6 +51,7 @@ class ConnectedAgent:
     state: SyncState = SyncState.PENDING
     effective: Mapping[str, messages.EffectiveObject] | None = None
     sequences: int = 0
+    previous_addr: str = ""
 
 
 def last_seen_at(one: ConnectedAgent, clock: Clock) -> datetime:

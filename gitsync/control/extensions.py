@@ -212,7 +212,7 @@ class Extensions:
 
     def is_waiting(self, one: ConnectedAgent) -> bool:
         """Whether messages wait for the agent."""
-        return one in self._waiting
+        return bool(self._waiting) and one in self._waiting
 
     def attach(self, one: ConnectedAgent, parts: Sequence[bytes]) -> Sequence[bytes]:
         """The answer to a message with what waits for the agent.

@@ -35,6 +35,10 @@ class Facts:
         agent = one.agent
         self._journal.note_later(agent.uid, agent.current, partial(record_of, one, self._replica_id, self._clock))
 
+    def note_before(self, one: ConnectedAgent) -> None:
+        """Hands over what is known until now: what waits for its record must not get a later one of a row unknown."""
+        self._journal.note(record_of(one, self._replica_id, self._clock))
+
     def note_gone(self, one: ConnectedAgent) -> None:
         """The agent is not connected under this uid any more; what it is under another one is noted elsewhere."""
         self._journal.note(replace(record_of(one, self._replica_id, self._clock), connected=False))

@@ -22,7 +22,7 @@ from gitsync.control.ports import Clock
 from gitsync.control.published import Published
 from gitsync.fleet.agent import STOP
 from gitsync.fleet.assign import Assignment, Kind, assign
-from gitsync.fleet.observe import on_assignment, on_offer
+from gitsync.fleet.observe import RELAPSED, on_assignment, on_offer
 from gitsync.fleet.progress import progress
 from gitsync.ids import ConfigHash, show_uid
 from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE
@@ -117,7 +117,7 @@ class Offering:
             if one.agent.connection is not None:
                 self._connections.heard(one)
             if assignment.target is not None:
-                flag = assignment.flag or (one.agent.flag if one.agent.flag == "failed-after-proof" else None)
+                flag = assignment.flag or (one.agent.flag if one.agent.flag == RELAPSED else None)
                 if flag is None and one.agent.connection is not None:
                     flag = one.agent.connection.flag
                 one.agent = on_assignment(one.agent, assignment.target, assignment.wanted, flag)

@@ -7,7 +7,8 @@ Rules
 - An older link on which nothing is said is left behind, and closed.
 - A WebSocket that ends takes all its agents with it; a POST that ends takes nobody.
 - An agent that is gone is kept for an hour, so that one that speaks seldom goes on in its sequence; less when the room
-  is needed.
+  is needed. One that comes back and does not go on in its sequence may have been at another server, so its row is
+  loaded again.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Presence:
         watchers: Sequence[Watcher],
         clock: Clock,
         message_cost: float = 0.0,
+        *,
+        is_alone: bool = False,
     ) -> None:
         """Nobody is here yet.
 
@@ -102,6 +105,7 @@ class Presence:
             watchers: told who comes and goes.
             clock: the time.
             message_cost: see `LinkLoad`.
+            is_alone: no other server has the same agents.
         """
         self._max_agents = max_agents
         self._greeting = greeting
@@ -111,6 +115,7 @@ class Presence:
         self._watchers = watchers
         self._clock = clock
         self._message_cost = message_cost
+        self._is_alone = is_alone
         self._comings = Comings(log)
         self._agents: dict[AgentUid, ConnectedAgent] = {}
         self._links: dict[AgentLink, LinkLoad] = {}
@@ -169,13 +174,16 @@ class Presence:
             else:
                 one.link = None
 
-    def connect(self, uid: AgentUid, link: AgentLink, now: float, *, leaving: bool = False) -> ConnectedAgent | None:
+    def connect(
+        self, uid: AgentUid, link: AgentLink, now: float, *, number: int, leaving: bool = False
+    ) -> ConnectedAgent | None:
         """The agent that speaks on this link; made when it is new, moved when it was on another one.
 
         Args:
             uid: that its message carries.
             link: where the message came.
             now: monotonic seconds.
+            number: of the message, in its sequence.
             leaving: the message is a farewell.
 
         Returns:
@@ -207,7 +215,7 @@ class Presence:
         elif leaving and not one.connected:
             one.link = link  # a farewell that was said before: nothing begins anew
         else:
-            self._move(one, link, now)
+            self._move(one, link, now, number)
         load.add(one.agent.uid)
         return one
 
@@ -238,19 +246,23 @@ class Presence:
             self._comings.note(CONNECTED, link.remote_addr, now)
         return one
 
-    def _move(self, one: ConnectedAgent, link: AgentLink, now: float) -> None:
+    def _move(self, one: ConnectedAgent, link: AgentLink, now: float, number: int) -> None:
         """The agent speaks on another link than before."""
         before = one.link
         if before is not None and before.transport == "websocket":
             self._contend(one, before, now)
         one.link = link
-        one.remote_addr = link.remote_addr
+        one.previous_addr, one.remote_addr = one.remote_addr, link.remote_addr
         is_new_connection = link.transport == "websocket" or one.transport != "http" or not one.connected
         one.transport = link.transport
         if not is_new_connection:
             return
         at = self._clock.now()
         self._away.pop(one.agent.uid, None)
+        if one.backlog is None and not self._is_alone and one.session.sequence_num not in (None, number - 1):
+            self._facts.note_before(one)
+            one.backlog = []
+            self._errands.load_row(one.agent.uid)
         one.session.reconnected(now)
         one.connected = True
         one.connected_at = at
@@ -322,8 +334,8 @@ class Presence:
         del self._contests[uid]
         one.link, one.remote_addr, one.connected_at = contest.link, contest.remote_addr, contest.connected_at
         one.agent, one.session, one.sequences = contest.agent, contest.session, contest.sequences
+        one.backlog = contest.backlog
         if contest.backlog is not None:
-            one.backlog = contest.backlog
             self._errands.load_row(uid)
         one.conn_epoch = max(one.conn_epoch + 1, _microseconds(at))
         one.generation, one.assignment, one.effective = -1, None, None

@@ -17,8 +17,8 @@ from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Random
 from gitsync.control.records import AuditEntry
 from gitsync.ids import AgentUid, show_uid
-from gitsync.opamp.messages import SequenceBroken
-from gitsync.opamp.series import Series, follow
+from gitsync.opamp.messages import NumberRepeated, SequenceBroken
+from gitsync.opamp.series import Echo, Series, echoed, follow
 
 log = logging.getLogger("gitsync.agents")
 
@@ -36,6 +36,7 @@ class Twins:
         self._clock = clock
         self._random = random
         self._series: dict[AgentUid, Series] = {}
+        self._echoes: dict[AgentUid, Echo] = {}
         self._newest: dict[AgentUid, AgentUid] = {}
         self._first: dict[AgentUid, AgentUid] = {}
 
@@ -55,6 +56,16 @@ class Twins:
             return True
         _bound(self._series)
         self._series[uid] = series
+        return False
+
+    def repeated(self, one: ConnectedAgent, event: NumberRepeated) -> bool:
+        """The same, of a message with the number of the one before: who says it again came second."""
+        uid = one.session.uid
+        echo = echoed(self._echoes.pop(uid, None), event.number, (one.previous_addr, one.remote_addr))
+        if echo is None or echo.is_proven:
+            return echo is not None
+        _bound(self._echoes)
+        self._echoes[uid] = echo
         return False
 
     def part(self, first: ConnectedAgent, remote_addr: str, evidence: str) -> AgentUid:
@@ -79,7 +90,7 @@ class Twins:
         return new
 
 
-def _bound(kept: dict[AgentUid, Series] | dict[AgentUid, AgentUid]) -> None:
+def _bound(kept: dict[AgentUid, Series] | dict[AgentUid, Echo] | dict[AgentUid, AgentUid]) -> None:
     """Makes room for one more; what was noted longest ago goes."""
     if len(kept) >= TWINS_KEPT:
         del kept[next(iter(kept))]

@@ -35,6 +35,8 @@ from gitsync.opamp.texts import Pool
 VALIDATION_FAILED = "configuration validation failed"
 """How a supervisor with validate_config says that the Collector refused. It merges what runs over what is new, so once
 a bad configuration runs, every good one is refused, too."""
+RELAPSED = "failed-after-proof"
+"""Flag of an agent that failed on proven content, until it is healthy or says APPLIED again."""
 MAX_TRIES = 3
 """How often an offer without an answer is put on the wire before the agent is flagged."""
 COOLING = timedelta(minutes=10)
@@ -140,7 +142,10 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
             agent = _without_doubts(agent)
             started = health.start_time_unix_nano
             started_at = _EPOCH + timedelta(microseconds=started // 1000) if started else agent.started_at
-            return _settle(changed(agent, health=keep(health), started_at=started_at), at)
+            kept = keep(health)
+            if kept != agent.health or started_at != agent.started_at:
+                agent = changed(agent, health=kept, started_at=started_at)
+            return _settle(_without_relapse(agent) if health.healthy else agent, at)
         case messages.ConfigStatusReported():
             return _status(agent, event, at)
         case messages.EffectiveReported():
@@ -185,6 +190,7 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
             messages.Disconnected()
             | messages.OffersOpened()
             | messages.SequenceBroken()
+            | messages.NumberRepeated()
             | messages.UidRequested()
             | messages.CustomCapabilitiesReported()
             | messages.CustomMessageReceived()
@@ -231,6 +237,11 @@ def _without_doubts(agent: Agent) -> Agent:
     return replace(agent, connection=replace(known, doubts_health=False))
 
 
+def _without_relapse(agent: Agent) -> Agent:
+    """It runs again what it had failed on after the proof."""
+    return replace(agent, flag=None) if agent.flag == RELAPSED else agent
+
+
 def _described(agent: Agent, event: messages.Described) -> Agent:
     reported = {**event.non_identifying, **event.identifying}
     keys = identifying_keys(event.identifying)
@@ -248,6 +259,8 @@ def identifying_keys(attributes: Iterable[str]) -> tuple[str, ...]:
 def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) -> Agent:
     digest = ConfigHash(event.config_hash)
     said = Reported(digest, event.status, event.error)
+    if said == agent.reported:
+        said = agent.reported  # agents say it again on each new connection
     if not digest or event.status is ConfigStatus.UNSET:
         # An agent that says it has no remote configuration: new, or its memory is gone. `assign` offers again.
         return _without_answer(changed(agent, reported=said), at, AttemptState.APPLYING)
@@ -277,7 +290,8 @@ def _applied(agent: Agent, said: Reported, attempt: Attempt, at: datetime) -> Ag
     # An agent that is offered what just failed on it may answer APPLIED although nothing changed: content that
     # failed stays failed.
     if attempt.state in (AttemptState.PROVEN, AttemptState.FAILED):
-        return changed(agent, reported=said)
+        agent = _without_relapse(agent) if attempt.state is AttemptState.PROVEN else agent
+        return agent if said is agent.reported else changed(agent, reported=said)
     if attempt.state is not AttemptState.APPLIED:
         attempt = changed(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
     if attempt.digest == STOP:
@@ -291,7 +305,7 @@ def _applied(agent: Agent, said: Reported, attempt: Attempt, at: datetime) -> Ag
 
 def _failed(agent: Agent, attempt: Attempt, error: str, at: datetime) -> Agent:
     if attempt.state is AttemptState.PROVEN:
-        return replace(agent, flag="failed-after-proof")
+        return replace(agent, flag=RELAPSED)
     moved = replace(attempt, state=AttemptState.FAILED, changed_at=at, failed_at=at, error=error)
     if VALIDATION_FAILED in error and attempt.digest == agent.last_good and not agent.freed:
         # It ran here before: what refuses it is what the supervisor runs now, not this content.
@@ -362,6 +376,7 @@ def _proven(agent: Agent, attempt: Attempt, at: datetime) -> dict[str, Any]:
         "error": "" if agent.wanted is None or agent.wanted == digest else agent.error,
         "stuck": False,
         "freed": False,
+        "flag": None if agent.flag == RELAPSED else agent.flag,
     }
 
 

@@ -138,7 +138,9 @@ class ServerView:
             answer.raise_for_status()
             items = answer.json()["items"]
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise Unavailable(f"the server does not answer {path}: {error!r}", code="lab.rest") from error
+            raise Unavailable(
+                f"the server does not answer {path}: {str(error) or type(error).__name__}", code="lab.rest"
+            ) from error
         assert isinstance(items, list)
         return items
 

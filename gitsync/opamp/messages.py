@@ -290,6 +290,13 @@ class SequenceBroken:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberRepeated:
+    """A message has the number of the one before: it is said again, or two agents count alike."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class OffersOpened:
     """From now on the agent may be offered a configuration."""
 
@@ -314,6 +321,7 @@ Event = (
     | UidRequested
     | Renamed
     | SequenceBroken
+    | NumberRepeated
     | OffersOpened
     | Disconnected
 )

@@ -10,7 +10,8 @@ Rules (OpAMP; numbers and reasons in the specification's chapters named here)
 - Offers open after the second message; 2 s after the first one on WebSocket; at once when a known session
   goes on in its sequence. Never in the answer to the first message of a new agent process: real supervisors
   that are still starting report such a configuration as applied and do not run it.
-- A sequence number that goes back is a new process of the same agent.
+- A sequence number that goes back is a new process of the same agent. One that stays where it is, poll after poll, is
+  no number: such an agent does not count, and is offered things like any other.
 - A command travels alone; a new instance uid is told once, and again only when the agent asks again.
 - A request for a certificate is refused, in an answer with nothing else in it; what else the message said counts.
 
@@ -32,6 +33,7 @@ from gitsync.opamp.messages import (
     Disconnected,
     ErrorType,
     Event,
+    NumberRepeated,
     OffersOpened,
     Renamed,
     SequenceBroken,
@@ -44,6 +46,8 @@ from gitsync.opamp.wire import UID_BYTES, error_reply
 
 OPENING_SECONDS = 2.0
 """How long after the first message of a WebSocket link offers open by themselves."""
+STANDING_POLLS = 4
+"""Polls in a row with one number after which the agent does not count."""
 REPEATED_QUESTIONS = 2
 """How often a question is repeated to an agent that repeats its description."""
 NO_CERTIFICATES = "this server does not issue certificates yet"
@@ -143,6 +147,8 @@ class Session:
         "_sequences",
         "_server_capabilities",
         "_server_custom",
+        "_standing",
+        "_standing_at",
         "_uid",
     )
 
@@ -177,6 +183,8 @@ class Session:
         self._asked = 0  # flags that were sent and not answered
         self._last_flags = 0  # flags sent since the last message, for when it is repeated
         self._repeats = 0  # how often the last message was repeated
+        self._standing = 0  # polls in a row with the number `_standing_at`, at most STANDING_POLLS
+        self._standing_at = _UNKNOWN
         self._absent = 0  # promises that a full state did not keep
         self._beat = Step(head(uid))
         self._beat_bytes = _beat_bytes(self._capabilities)
@@ -286,6 +294,8 @@ class Session:
         number = message.sequence_num
         previous = self._sequence_num
         digest = self._content_digest(message)
+        if number == previous and not self._is_bare_poll(message):
+            self._stand(number, events)
         if number == previous and digest == self._digest and not self._is_bare_poll(message):
             return self._repeat(message, now, events)
         self._last_flags = 0
@@ -298,7 +308,7 @@ class Session:
         if not self._is_bare_poll(message):
             # Clients begin to count at 0, some at 1; who was known elsewhere may go on with 1, and says little then.
             is_first = number == 0 or (number == 1 and not missing & _DESCRIPTION)
-            self._sequences += is_first if previous == _UNKNOWN else number <= previous
+            self._sequences += is_first if previous == _UNKNOWN else number <= previous and not self._stands_at(number)
             self._take_sequence(number, digest, answered)
         if number not in (previous, previous + 1) and previous != _UNKNOWN and not self._is_bare_poll(message):
             events.append(SequenceBroken(previous, number))
@@ -306,7 +316,9 @@ class Session:
             if isinstance(report, CustomCapabilitiesReported):
                 self._custom = report.capabilities
             events.append(report)
-        follows = previous != _UNKNOWN and (number == previous + 1 or self._is_bare_poll(message))
+        follows = previous != _UNKNOWN and (
+            number == previous + 1 or self._is_bare_poll(message) or self._stands_at(number)
+        )
         if not missing:
             self._pending &= ~_REPORT_FULL_STATE
         elif not follows and missing & ~self._absent:
@@ -353,6 +365,18 @@ class Session:
             return bits
         return hash(message.SerializeToString(deterministic=True))
 
+    def _stand(self, number: int, events: list[Event]) -> None:
+        """Count a message with the number of the one before."""
+        if self._standing_at != number or not self._polled:
+            self._standing_at, self._standing = number, 1
+        self._standing = min(self._standing + 1, STANDING_POLLS)
+        if self._standing < STANDING_POLLS:
+            events.append(NumberRepeated(number))
+
+    def _stands_at(self, number: int) -> bool:
+        """Whether the agent has said this number so often that it does not count."""
+        return number == self._standing_at and self._standing == STANDING_POLLS
+
     def _repeat(self, message: pb.AgentToServer, now: float, events: list[Event]) -> Step:
         """Answer again what was answered before; the first answer may have been lost."""
         self._repeats = min(self._repeats + 1, 9)
@@ -362,11 +386,14 @@ class Session:
         if self._seen == 0 and not message.HasField("agent_disconnect"):
             # The same first message on a new link: nothing new to say, but this link has spoken.
             self._count(now, follows=False, events=events)
-        self._greeted = False  # the capabilities may have been lost with the first answer
+        if not self._stands_at(message.sequence_num):
+            self._greeted = False  # the capabilities may have been lost with the first answer
+        elif not self._offers_open and not message.HasField("agent_disconnect"):
+            self._open(events)
         return self._reply(message, events)
 
     def _take_sequence(self, number: int, digest: int, answered: bool) -> None:
-        if number <= self._sequence_num:
+        if number <= self._sequence_num and not self._stands_at(number):
             # A new process of this agent, which is starting up again; or an agent that does not count, whose
             # answers must not make us ask again and again.
             self._forget_link()

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ from typing import NoReturn
 
 from gitsync.errors import GitsyncError, SettingsError, Unavailable
 from gitsync.ids import CommitId
+from gitsync.repo.child import Child, start
 from gitsync.repo.complaint import scrub, translate
 from gitsync.repo.credentials import NO_ACCESS, Access, ssh_command
 from gitsync.repo.source import Location
@@ -232,12 +234,10 @@ async def find_git(search: str | None = None) -> GitProgram:
     if found is None:
         raise SettingsError("there is no git on the PATH", code="git.missing", hint="install git 2.50.1 or newer")
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
-    process = await asyncio.create_subprocess_exec(
-        found, "version", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, env=environment, cwd="/",
-    )  # fmt: skip
-    async with asyncio.timeout(20):
-        output, _ = await process.communicate()
+    done = await asyncio.to_thread(
+        subprocess.run, [found, "version"], capture_output=True, env=environment, cwd="/", timeout=20, check=False
+    )
+    output = done.stdout
     match = re.match(rb"git version (\d+)\.(\d+)(?:\.(\d+))?", output)
     version = (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
     if version < _OLDEST:
@@ -301,10 +301,7 @@ class Runner:
             GitsyncError: from `guard`.
         """
         try:
-            process = await asyncio.create_subprocess_exec(
-                *call.argv, env=call.env, cwd="/", start_new_session=True, pass_fds=self._keep_open(),
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+            process = await start(call.argv, call.env, self._keep_open())
         except OSError as error:
             raise SettingsError(f"cannot start {call.argv[0]}: {error.strerror}", code="git.missing") from None
         self.started[call.operation] += 1
@@ -336,7 +333,7 @@ class _Conversation:
     end.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, stdin: bytes, output_bytes: int) -> None:
+    def __init__(self, process: Child, stdin: bytes, output_bytes: int) -> None:
         self.process = process
         self.stdout = bytearray()
         self.stderr = bytearray()
@@ -374,9 +371,10 @@ class _Conversation:
             # Also when git itself has ended: a child of it may live on, and the group with it.
             self.kill()
             for pipe in (self.process.stdout, self.process.stderr):
-                while pipe and await pipe.read(_CHUNK_BYTES):
+                while await pipe.read(_CHUNK_BYTES):
                     pass
         await self.process.wait()
+        self.process.close()
 
     def kill(self) -> None:
         # ProcessLookupError: the group has ended by itself in the meantime.
@@ -385,7 +383,6 @@ class _Conversation:
 
     async def _feed(self) -> None:
         pipe = self.process.stdin
-        assert pipe is not None
         # Git may end without reading all: then its exit code and stderr say why.
         with suppress(BrokenPipeError, ConnectionResetError):
             if not pipe.is_closing():  # uvloop refuses to write to what is closed with an error of its own
@@ -397,7 +394,6 @@ class _Conversation:
 
     async def _read_stdout(self) -> None:
         pipe = self.process.stdout
-        assert pipe is not None
         while chunk := await pipe.read(_CHUNK_BYTES):
             if not self.truncated:
                 self.stdout += chunk
@@ -408,7 +404,6 @@ class _Conversation:
 
     async def _read_stderr(self) -> None:
         pipe = self.process.stderr
-        assert pipe is not None
         while chunk := await pipe.read(_CHUNK_BYTES):
             room = _STDERR_BYTES - len(self.stderr)
             self.cut_stderr |= len(chunk) > room

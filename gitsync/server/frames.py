@@ -30,7 +30,6 @@ BINARY_MESSAGE = 0x82
 """First byte of a whole binary message: FIN and opcode 2. Almost all traffic is this."""
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-NORMAL = 1000
 GOING_AWAY = 1001
 BROKEN_PROTOCOL = 1002
 NOT_BINARY = 1003

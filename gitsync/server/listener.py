@@ -233,3 +233,13 @@ def write_joined(wire: Wire, parts: tuple[bytes, ...]) -> None:
 def write_references(wire: Wire, parts: tuple[bytes, ...]) -> None:
     """Sends the parts without copying them: what many agents get exists once, even while some do not read."""
     wire.writelines(parts)
+
+
+def end_writing(wire: Wire) -> None:
+    """Says that nothing more is sent; closes when the peer is gone, and the loop has yet to tell."""
+    if wire.is_closing():
+        return
+    try:
+        wire.write_eof()
+    except OSError:  # ENOTCONN: the peer's reset came between two rounds of the loop
+        wire.abort()

@@ -23,7 +23,7 @@ import h11
 
 from gitsync.errors import ProtocolError
 from gitsync.server import answers, bodies, handshake, heads
-from gitsync.server.listener import Hub, Wire, show_peer
+from gitsync.server.listener import Hub, Wire, end_writing, show_peer
 from gitsync.server.websocket import WebSocketLink
 
 log = logging.getLogger("gitsync.opamp")
@@ -513,8 +513,7 @@ class HttpConnection(asyncio.Protocol):
     def _linger(self) -> None:
         """Waits for the peer's end: closing a socket with unread bytes could take our answer back (RST)."""
         self._forget()
-        if not self._wire.is_closing():
-            self._wire.write_eof()
+        end_writing(self._wire)
         self._expect(self._hub.options.close_timeout.total_seconds(), Phase.END)
 
     # ── Upgrade ─────────────────────────────────────────────────────────────────────────────────────────────

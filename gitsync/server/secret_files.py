@@ -34,7 +34,10 @@ class SecretFiles:
 
     async def load(self, names: Collection[str]) -> Mapping[str, str]:
         """Those of the secrets that can be read, without the line end at their end."""
-        if self._directory is None or not names:
+        if not names:
+            return {}
+        if self._directory is None:
+            self._tell(dict.fromkeys(sorted(names), "server.agents.secrets_dir is not set"), "")
             return {}
         return await asyncio.to_thread(self._load, self._directory, sorted(names))
 
@@ -46,12 +49,17 @@ class SecretFiles:
                 found[name] = self._read(directory, name)
             except (OSError, ValueError) as error:
                 troubles[name] = error.strerror or "cannot be read" if isinstance(error, OSError) else str(error)
+        self._tell(troubles, f" in {directory}")
+        # Renewed as a whole, so that a call that was given up and still runs cannot mix with this one.
+        self._kept = found
+        return {name: text for name, (_, text) in found.items()}
+
+    def _tell(self, troubles: dict[str, str], where: str) -> None:
+        """Logs what was not said the last time."""
         for name, text in troubles.items():
             if self._troubles.get(name) != text:
-                log.warning("secret %s: %s", name, text)
-        # Renewed as a whole, so that a call that was given up and still runs cannot mix with this one.
-        self._kept, self._troubles = found, troubles
-        return {name: text for name, (_, text) in found.items()}
+                log.warning("secret %s%s: %s", name, where, text)
+        self._troubles = troubles
 
     def _read(self, directory: Path, name: str) -> tuple[_Stamp, str]:
         if not _NAME.fullmatch(name):

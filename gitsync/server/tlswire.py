@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gitsync.server.listener import Hub, show_peer
+from gitsync.server.listener import Hub, end_writing, show_peer
 from gitsync.server.tls import Certificates, handshake_fault
 from gitsync.server.tlsgate import HandshakeGate
 
@@ -218,8 +218,8 @@ class TlsWire(asyncio.Protocol):
         self._flush()
         self._discarding = True
         self._port.gate.leave(self)
-        if self._below is not None and not self._below.is_closing():
-            self._below.write_eof()
+        if self._below is not None:
+            end_writing(self._below)
 
     def _flush(self) -> None:
         if self._outgoing.pending and self._below is not None:

@@ -23,7 +23,7 @@ from gitsync.opamp.messages import ErrorType
 from gitsync.opamp.wire import decode_frame, error_reply
 from gitsync.server import frames
 from gitsync.server.deflate import MIN_BYTES, Inflater, deflate_parts, inflate
-from gitsync.server.listener import Hub, Wire
+from gitsync.server.listener import Hub, Wire, end_writing
 
 log = logging.getLogger("gitsync.opamp")
 
@@ -95,6 +95,7 @@ class WebSocketLink(asyncio.Protocol):
         "_began",
         "_charged",
         "_close_at",
+        "_corked",
         "_deflated",
         "_has_message",
         "_held",
@@ -140,6 +141,7 @@ class WebSocketLink(asyncio.Protocol):
         self._paused_since = 0.0
         self._close_at = 0.0
         self._held = False
+        self._corked: list[bytes] | None = None
         self._waiting: Waiting | None = None
 
     def start(self, trailing: bytes) -> None:
@@ -206,7 +208,7 @@ class WebSocketLink(asyncio.Protocol):
         self._waiting = None
         self._close_at = self._hub.time() + self._hub.options.close_timeout.total_seconds()
         self._hub.wheel.ask(self, self._close_at)
-        self._wire.write(frames.close_frame(code, reason))
+        self._emit(frames.close_frame(code, reason))
         if self._held:
             # The peer's Close must be seen, whether or not it reads what is on its way to it.
             self._hub.loop.call_soon(self._release)
@@ -330,6 +332,19 @@ class WebSocketLink(asyncio.Protocol):
 
     # ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _emit(self, data: bytes) -> None:
+        """Sends bytes behind everything that was written."""
+        if self._corked:
+            self._wire.write(b"".join(self._corked))
+            self._corked.clear()
+        self._wire.write(data)
+
+    def _uncork(self) -> None:
+        """Sends the answers to what arrived together; one system call for all of them."""
+        answers, self._corked = self._corked, None
+        if answers and not self._wire.is_closing():
+            self._wire.write(answers[0] if len(answers) == 1 else b"".join(answers))
+
     def _write(self, parts: Sequence[bytes]) -> None:
         length = 1
         for part in parts:
@@ -341,12 +356,22 @@ class WebSocketLink(asyncio.Protocol):
             deflated = deflate_parts(parts, self._hub.tails)
             if deflated is not None:
                 head = frames.compressed_head(sum(map(len, deflated)))
-                self._hub.write_parts(self._wire, (head, *deflated))
+                self._write_parts((head, *deflated))
                 return
-        if length <= JOINED_BYTES:
-            self._wire.write(b"".join((frames.message_head(length), *parts)))
+        if length > JOINED_BYTES:
+            self._write_parts((frames.message_head(length), *parts))
+            return
+        data = b"".join((frames.message_head(length), *parts))
+        if self._corked is None:
+            self._wire.write(data)
         else:
-            self._hub.write_parts(self._wire, (frames.message_head(length), *parts))
+            self._corked.append(data)
+
+    def _write_parts(self, parts: tuple[bytes, ...]) -> None:
+        if self._corked:
+            parts = (*self._corked, *parts)
+            self._corked.clear()
+        self._hub.write_parts(self._wire, parts)
 
     def _wait(self, parts: Sequence[bytes], *, is_config: bool) -> None:
         """Keeps a message for later: of configurations the newest for each agent."""
@@ -362,6 +387,7 @@ class WebSocketLink(asyncio.Protocol):
         """Processes whole frames; stops when the peer does not read, and after a slice."""
         left = SLICE_MESSAGES
         reader = self._attend()
+        self._corked = []
         try:
             while (frame := reader.pop()) is not None:
                 left -= self._take(*frame)
@@ -380,6 +406,8 @@ class WebSocketLink(asyncio.Protocol):
             self._fail(*_INTERNAL)
         else:
             self._note_partial(reader)
+        finally:
+            self._uncork()
 
     def _note_partial(self, reader: frames.FrameReader) -> None:
         """Starts or ends the deadline of a message that has begun; with nothing begun, the link comes to rest."""
@@ -404,7 +432,7 @@ class WebSocketLink(asyncio.Protocol):
             return True
         reason = self._hub.turn_away("bytes", self._remote_addr)
         if self._phase is _OPEN:
-            self._wire.write(frames.close_frame(frames.TRY_LATER, reason))
+            self._emit(frames.close_frame(frames.TRY_LATER, reason))
         self._linger()
         return False
 
@@ -446,7 +474,7 @@ class WebSocketLink(asyncio.Protocol):
             self._take_close(payload)
         elif opcode == frames.PING and self._phase is _OPEN and not self._paused_since:
             # Pongs to a peer that does not read would pile up.
-            self._wire.write(frames.control_frame(frames.PONG, payload))
+            self._emit(frames.control_frame(frames.PONG, payload))
         return 1  # of a Pong, that it came is all that matters
 
     def _take_data(self, first: int, payload: bytes) -> int:
@@ -486,7 +514,7 @@ class WebSocketLink(asyncio.Protocol):
                     "the message before the Close has no end", code="websocket.frame", status=frames.BROKEN_PROTOCOL
                 )
             frames.check_close(payload)
-            self._wire.write(frames.control_frame(frames.CLOSE, payload))
+            self._emit(frames.control_frame(frames.CLOSE, payload))
         self._phase = Phase.CLOSED
         self._deafen()
         self._wire.close()
@@ -514,18 +542,17 @@ class WebSocketLink(asyncio.Protocol):
         """The peer broke a rule: says so and closes."""
         self._hub.refuse(fault, self._remote_addr, reason)
         if self._phase is _OPEN:
-            self._wire.write(frames.close_frame(code, reason))
+            self._emit(frames.close_frame(code, reason))
         self._linger()
 
     def _linger(self) -> None:
         """Waits for the peer's end: closing a socket with unread bytes could take our Close back (RST)."""
         self._phase = Phase.FAILED
         self._deafen()
-        if not self._wire.is_closing():
-            self._wire.write_eof()
-            if self._held:
-                self._held = False
-                self._wire.resume_reading()
+        end_writing(self._wire)
+        if self._held and not self._wire.is_closing():
+            self._held = False
+            self._wire.resume_reading()
         self._expect_end()
 
     def _expect_end(self) -> None:

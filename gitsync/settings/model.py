@@ -104,9 +104,11 @@ class AgentsSettings(_Section):
     """When the server stops: goodbyes to agents are spread over most of this time; it may then take 5 s more to end."""
 
     @model_validator(mode="after")
-    def _room_for_one_message(self) -> AgentsSettings:
+    def _agents_can_speak(self) -> AgentsSettings:
         if self.max_bytes_in_flight < self.max_message_bytes:
             raise ValueError("max_bytes_in_flight must have room for one message of max_message_bytes")
+        if 0 < self.message_rate < 1:
+            raise ValueError("message_rate must be at least 1, or 0 for any number")
         return self
 
 

@@ -1,6 +1,6 @@
 """The journal: agent facts out, in batches, behind what happens.
 
-Memory is the truth for live agents; the store follows within half a second. Of each agent the newest record waits,
+Memory is the truth for live agents; the store follows within two seconds. Of each agent the newest record waits,
 however often it changed. While the store is away nothing is lost but history between first and last value.
 
 Rules
@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -55,7 +55,8 @@ class JournalLimits:
     """When the journal writes, and what it keeps while it cannot.
 
     Attributes:
-        interval_seconds: how long a change waits at most.
+        quiet_seconds: when nothing new has come for this long, what waits is written.
+        interval_seconds: how long a change waits at most; so a publication is one write for most agents.
         longest_pause_seconds: between two tries while the store is away.
         full_at: this many waiting agents are written at once.
         batch: agents in one transaction.
@@ -66,7 +67,8 @@ class JournalLimits:
         known_agents: agents whose stored record is remembered, so that only what differs is written.
     """
 
-    interval_seconds: float = 0.5
+    quiet_seconds: float = 0.2
+    interval_seconds: float = 1.5
     longest_pause_seconds: float = 5.0
     full_at: int = 50_000
     batch: int = 1_000
@@ -114,6 +116,7 @@ class Journal:
         self._something = asyncio.Event()
         self._full = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._notes = 0
         self._stopping = False
         self._away = False
         self.dropped = 0
@@ -140,12 +143,19 @@ class Journal:
     async def load_agents(self, uids: Sequence[AgentUid]) -> Mapping[AgentUid, AgentRecord]:
         """As `load`, for many agents in one query; unknown ones are left out.
 
+        What another process stored of a later connection is newer than what waits here.
+
         Raises:
             Unavailable: the store is away.
         """
         # Looked at before and after the query: what is written meanwhile may be missing in its answer.
         newest = self._waiting_of(uids)
-        return {**await self._store.load_agents(uids), **newest, **self._waiting_of(uids)}
+        found = dict(await self._store.load_agents(uids))
+        for uid, waiting in (newest | self._waiting_of(uids)).items():
+            stored = found.get(uid)
+            if stored is None or stored.conn_epoch <= waiting.conn_epoch:
+                found[uid] = waiting
+        return found
 
     def note(self, record: AgentRecord) -> None:
         """Keeps the newest record of the agent, and its current attempt when that changed, for the next batch."""
@@ -167,6 +177,7 @@ class Journal:
 
     def _note(self, uid: AgentUid, current: Attempt | None, record: AgentRecord | Callable[[], AgentRecord]) -> None:
         self._agents[uid] = record
+        self._notes += 1
         noted = self._noted.get(uid)
         if current is not None and noted is not current and noted != current:
             self._noted[uid] = current
@@ -247,11 +258,16 @@ class Journal:
         return {uid: _made(record) for uid, record in found if record is not None}
 
     async def _wait_for_more(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._full.wait()
-        except TimeoutError:
-            return
+                while True:
+                    before = self._notes
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(seconds if self._away else self._limits.quiet_seconds):
+                            await self._full.wait()
+                            return
+                    if self._notes == before:
+                        return
 
     async def _try_flush(self) -> bool:
         self._something.clear()

@@ -207,7 +207,7 @@ def test_a_message_that_comes_twice_is_processed_once(
     number = session.sequence_num
     again = act(session, message, 3.0, polled)
     assert again is not None
-    assert again.events == ()
+    assert {type(one) for one in again.events} <= {m.NumberRepeated, m.OffersOpened}  # nothing of what it says
     assert session.sequence_num == number
     assert pb.ServerToAgent.FromString(again.reply).flags == pb.ServerToAgent.FromString(first.reply).flags
 

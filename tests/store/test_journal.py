@@ -19,8 +19,8 @@ from gitsync.store import Journal, SqlStore, StoreOptions
 from gitsync.store.journal import JournalLimits
 from tests.store.builders import NOW, a_hash, a_record, a_uid, an_attempt
 
-QUICK = JournalLimits(interval_seconds=0.01, longest_pause_seconds=0.05)
-IDLE = JournalLimits(interval_seconds=3600)
+QUICK = JournalLimits(quiet_seconds=0.005, interval_seconds=0.01, longest_pause_seconds=0.05)
+IDLE = JournalLimits(quiet_seconds=3600, interval_seconds=3600)
 
 
 def a_journal(store: SqlStore, limits: JournalLimits = QUICK) -> Journal:

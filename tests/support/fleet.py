@@ -66,6 +66,7 @@ class TestAgent:
         self._fleet = fleet
         self.uid = a_uid(number)
         self.transport = transport
+        self.address = "127.0.0.1:5000"
         self.link = RecordingLink(transport)
         self.steps: list[ClientStep] = []
         self.client = ClientState(
@@ -91,7 +92,7 @@ class TestAgent:
 
     def connect(self) -> TestAgent:
         """A new link and the first message on it."""
-        self.link = RecordingLink(self.transport)
+        self.link = RecordingLink(self.transport, self.address)
         self._fleet.agents.opened(self.link)
         self.say(self.client.first_message())
         return self
@@ -101,7 +102,7 @@ class TestAgent:
         if not message:
             return
         if self.transport == "http":
-            self.link = RecordingLink("http")
+            self.link = RecordingLink("http", self.address)
             self._fleet.agents.opened(self.link)
         answer = b"".join(self._fleet.agents.receive(self.link, message))
         if self.transport == "http":

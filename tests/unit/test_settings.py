@@ -335,6 +335,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ({"server": {"agents": {"silence": "0s"}}}, "must be longer than 0s"),
         ({"server": {"agents": {"max_message_bytes": 1 << 30}}}, "must have room for one message"),
         ({"server": {"agents": {"connect_rate": 0}}}, "server.agents.connect_rate"),
+        ({"server": {"agents": {"message_rate": 0.5}}}, "message_rate must be at least 1, or 0 for any number"),
         ({"database": {"type": "postgresql"}}, "type: postgresql needs dsn or dsn_file"),
         ({"database": {"type": "postgresql", "dsn": "a", "dsn_file": "b"}}, "not both"),
         ({"database": {"dsn": "postgresql://h/d"}}, "PostgreSQL is type: postgresql"),

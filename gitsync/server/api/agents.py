@@ -12,6 +12,7 @@ from gitsync.control.records import AgentFilter, AgentRecord, AttemptRecord, Syn
 from gitsync.control.service import Explanation
 from gitsync.errors import InvalidConfig
 from gitsync.fleet.agent import Agent, Reported, Restart
+from gitsync.fleet.connection import AgentConnection
 from gitsync.fleet.health import config_status, metrics, recent_errors, status_of
 from gitsync.ids import AgentUid, TargetId, parse_uid, show_digest, show_uid
 from gitsync.labels import Rank, Selector, parse_selector
@@ -23,6 +24,7 @@ from gitsync.server.api.paging import Limit, link_next
 from gitsync.server.api.problem import NotFoundError
 from gitsync.server.api.targets import target_filter, text_or_base64
 from gitsync.server.api.views import (
+    AgentConnectionView,
     AgentDetail,
     AgentList,
     AgentView,
@@ -213,6 +215,19 @@ def _show_restart(one: Restart) -> RestartView:
     return RestartView(state=one.state.value, requested_at=one.requested_at, changed_at=one.changed_at, sign=one.sign)
 
 
+def _show_connection(one: AgentConnection | None) -> AgentConnectionView | None:
+    if one is None:
+        return None
+    return AgentConnectionView(
+        state=one.state.value,
+        sections={name: section.state.value for name, section in sorted(one.sections.items())},
+        offered_at=one.offered_at,
+        changed_at=one.changed_at,
+        heartbeat_seconds=one.heartbeat_seconds or None,
+        error=one.error,
+    )
+
+
 async def _load_build(ctx: Context, components_hash: bytes) -> BuildView | None:
     found = await load_components(ctx.service.store, components_hash)
     return None if found is None else _show_build(components_hash, found)
@@ -285,6 +300,7 @@ async def get_agent(uid: Uid, ctx: Ctx) -> AgentDetail:
         capabilities=_capabilities(agent.capabilities),
         config_status=_show_config_status(agent, attempts),
         packages=_show_packages(agent.packages),
+        connection_settings=_show_connection(agent.connection),
         restart=None if agent.restart is None else _show_restart(agent.restart),
         duplicate=None if agent.twin is None else show_uid(agent.twin),
         build=None if agent.components is None else await _load_build(ctx, agent.components),

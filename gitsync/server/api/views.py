@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-API_VERSION = "gitsync/v1"
-
 
 def show_time(at: datetime) -> str:
     """RFC 3339 in UTC, to the millisecond: `2026-11-21T05:50:47.123Z`."""
@@ -412,6 +410,21 @@ class RestartView(View):
     sign: str
 
 
+class AgentConnectionView(View):
+    """Connection settings that an agent was offered, and what became of them.
+
+    `state`: offered, reported (it said APPLIED), done, failed, or lost (it did not come back); of several sections, the
+    one that people should know of first. `heartbeatSeconds`: what they put in force; null: nothing, or not yet.
+    """
+
+    state: str
+    sections: Mapping[str, str]
+    offered_at: Time
+    changed_at: Time
+    heartbeat_seconds: int | None
+    error: str
+
+
 class CommandView(Document):
     """A command to an agent, as far as it came."""
 
@@ -459,6 +472,7 @@ class AgentDetail(AgentView):
     health: HealthView | None
     config_status: ConfigStatusView
     packages: PackagesView | None
+    connection_settings: AgentConnectionView | None
     restart: RestartView | None
     duplicate: str | None
     build: BuildView | None

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from gitsync.cli.describe import write_number
+from gitsync.cli.history import what_happened
+from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
 from gitsync.ids import show_uid
-from tests.support.builders import a_uid
+from tests.support.builders import NOW, a_uid, later
 from tests.support.webservice import BAD, GOOD
 from tests.unit.cli.conftest import Running
 
@@ -59,11 +63,9 @@ async def test_an_agent_is_found_by_uid_and_by_name(running: Running, name: str)
     assert "Health:                  Healthy\n" in done.out
     assert "Config status:           APPLIED\nLast applied:            2026-11-21 12:00:00Z\n" in done.out
     assert "Packages:                1 reported; gitsync does not offer packages yet\n" in done.out
-    assert (
-        "  agent: healthy (StatusOK)\n    pipeline:traces: healthy\n  cpu_usage_percent=12.5\n  queue_size=40\n"
-        in done.out
-    )
-    assert "  error: 2026-11-21 12:00:00Z  connection refused (3 times)\n" in done.out
+    assert "Health:\n  agent: healthy (StatusOK)\n    pipeline:traces: healthy\n\n" in done.out
+    assert "Health metrics:\n  cpu_usage_percent=12.5\n  queue_size=40\n\n" in done.out
+    assert "Recent errors:\n  2026-11-21 12:00:00Z  connection refused (3 times)\n" in done.out
     assert "  PACKAGE   VERSION   STATUS      ERROR\n  plugin    1.2.0     INSTALLED   -\n" in done.out
     assert "2026-11-21 12:00:00Z   sha256:ecc370df4504   1763000001   proven   1       -" in done.out
 
@@ -80,6 +82,23 @@ async def test_a_name_that_several_agents_have_is_not_guessed(running: Running) 
     assert done.code == 2
     assert "several agents have service.name=otelcol" in done.err
     assert show_uid(a_uid(2)) in done.err
+
+
+async def test_of_agents_with_one_name_the_only_connected_one_is_meant(running: Running) -> None:
+    store = running.service.store
+    records = (await store.load_agents([a_uid(1), a_uid(2), a_uid(3)])).values()
+    await store.save_agents([replace(one, connected=one.agent.uid == a_uid(2)) for one in records], [])
+    done = await running.gitsync("describe", "agent", "otelcol")
+    assert done.code == 0
+    assert f"UID:                     {show_uid(a_uid(2))}" in done.out
+
+
+def test_other_connection_settings_are_not_shown_as_the_commit_of_the_configuration() -> None:
+    after = {"version": "v", "commit": GOOD.id, "subject": "Add the edge"}
+    happened = {"cause": "connection", "reason": "other connection settings", "after": after}
+    assert what_happened(happened) == "other connection settings"
+    assert what_happened({**happened, "cause": "commit"}) == "Add the edge"
+    assert what_happened({**happened, "cause": "delete", "after": None}) == "other connection settings"
 
 
 async def test_explain_tells_why(running: Running) -> None:
@@ -101,7 +120,7 @@ async def test_an_agent_that_is_not_well_says_why(running: Running) -> None:
 async def test_a_target_shows_its_configuration_with_the_file_and_line_of_each_value(running: Running) -> None:
     done = await running.gitsync("describe", "target", "agents", "--config")
     assert "Agents:      1 applied, 1 failed\n" in done.out
-    assert f"2026-11-21 12:00:00Z  commit    {GOOD.id[:10]}    Add the edge  by system" in done.out
+    assert f"2026-11-21 12:00:00Z  commit      {GOOD.id[:10]}  Add the edge  by system" in done.out
     assert "exporters:\n  otlp:\n    endpoint: backend:4317\n" in done.out
     assert "exporters::otlp::endpoint   agents/collector.yaml:3\n" in done.out
     assert "endpoint" not in (await running.gitsync("describe", "target", "agents")).out
@@ -109,7 +128,7 @@ async def test_a_target_shows_its_configuration_with_the_file_and_line_of_each_v
 
 async def test_a_target_shows_how_far_its_connection_settings_are(running: Running) -> None:
     done = await running.gitsync("describe", "target", "agents")
-    assert "Connection:  stopped; 2 done, 1 waiting, 3 held, 1 bad\n" in done.out
+    assert "Connection:  stopped; 2 done, 1 on the way, 3 to follow, 1 failed\n" in done.out
     assert "Connection:  -\n" in (await running.gitsync("describe", "target", "gateways")).out
     header, first, *_ = (await running.gitsync("get", "targets", "-o", "wide")).out.splitlines()
     assert "CONNECTION" in header
@@ -125,3 +144,22 @@ async def test_a_target_that_does_not_exist_is_answered_with_those_that_do(runni
 async def test_each_description_is_also_a_document(running: Running, what: str) -> None:
     done = await running.gitsync("describe", *what.split(), "-o", "json")
     assert json.loads(done.out)["kind"].lower() == what.split(maxsplit=1)[0]
+
+
+async def test_an_agent_shows_its_connection_settings_and_whose_uid_it_had(running: Running) -> None:
+    store = running.service.store
+    (record,) = (await store.load_agents([a_uid(1)])).values()
+    sections = {"opamp": SectionOffer(b"1", OfferState.LOST), "telemetry": SectionOffer(b"2", OfferState.OFFERED)}
+    known = AgentConnection(b"12", sections, NOW, later(120), heartbeat_seconds=45, error="no route to host")
+    await store.save_agents([replace(record, agent=replace(record.agent, connection=known, twin=a_uid(7)))], [])
+    lines = (await running.gitsync("describe", "agent", "edge-1")).out.splitlines()
+    facts = dict(line.split(":", 1) for line in lines[: lines.index("")])
+    assert facts["Flag"].strip() == f"duplicate-uid (of {show_uid(a_uid(7))})"
+    assert facts["Connection settings"].strip() == (
+        "opamp lost, telemetry offered: no route to host, 2026-11-21 12:02:00Z; heartbeat every 45 s"
+    )
+
+
+@pytest.mark.parametrize(("number", "text"), [(68_719_476_736.0, "68719476736"), (0.125, "0.125"), (12.0, "12")])
+def test_numbers_of_large_hosts_are_written_out(number: float, text: str) -> None:
+    assert write_number(number) == text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -30,7 +31,7 @@ async def shown(running: Running, state: CommandState, sign: str = "") -> None:
 
 async def test_an_agent_is_told_by_name_or_uid(running: Running) -> None:
     done = await running.gitsync("restart", "agent", "edge-1")
-    assert (done.code, done.out, done.err) == (0, f"agent {EDGE_1}: restart sent\n", "")
+    assert (done.code, done.out, done.err) == (0, f"agent edge-1 ({EDGE_1}): restart sent\n", "")
     done = await running.gitsync("restart", "agent", EDGE_2)
     assert done.code == 0
     assert [uid for uid, _ in running.service.restarted] == [a_uid(1), a_uid(2)]
@@ -47,13 +48,13 @@ async def test_an_agent_is_told_by_name_or_uid(running: Running) -> None:
 async def test_waiting_shows_the_inferred_result(running: Running, state: CommandState, code: int, text: str) -> None:
     await shown(running, state, "it has a new start time")
     done = await running.gitsync("restart", "agent", "edge-1", "--wait")
-    assert (done.code, done.out.splitlines()[-1]) == (code, f"agent {EDGE_1}: {text}")
+    assert (done.code, done.out.splitlines()[-1]) == (code, f"agent edge-1 ({EDGE_1}): {text}")
 
 
 async def test_waiting_too_long_is_exit_code_3(running: Running) -> None:
     done = await running.gitsync("restart", "agent", "edge-1", "--wait", "--timeout", "50ms")
     assert done.code == 3
-    assert done.out.splitlines()[-1] == f"agent {EDGE_1}: restart sent"
+    assert done.out.splitlines()[-1] == f"agent edge-1 ({EDGE_1}): restart sent"
 
 
 async def test_a_refusal_names_its_reason_and_spares_the_others_nothing(running: Running) -> None:
@@ -61,8 +62,15 @@ async def test_a_refusal_names_its_reason_and_spares_the_others_nothing(running:
     running.service.cannot_restart[a_uid(1)] = refusal
     done = await running.gitsync("restart", "agent", "edge-1", "edge-2", "--yes")
     assert done.code == 1
-    assert done.err == f"agent {EDGE_1}: the agent is not connected (try again when it is)\n"
-    assert done.out == f"agent {EDGE_2}: restart sent\n"
+    assert done.err == f"agent edge-1 ({EDGE_1}): the agent is not connected (try again when it is)\n"
+    assert done.out == f"agent edge-2 ({EDGE_2}): restart sent\n"
+
+
+async def test_an_agent_that_is_forgotten_meanwhile_keeps_nobody_else_from_being_told(running: Running) -> None:
+    unknown = show_uid(a_uid(99))
+    done = await running.gitsync("restart", "agent", unknown, "edge-2", "--yes")
+    assert (done.code, done.out) == (1, f"agent edge-2 ({EDGE_2}): restart sent\n")
+    assert done.err.startswith(f"agent {unknown}: no agent {unknown} is known")
 
 
 async def test_a_selector_takes_all_that_are_connected(running: Running) -> None:
@@ -102,4 +110,5 @@ async def test_an_agent_that_nobody_knows(running: Running) -> None:
 
 async def test_the_result_is_shown_with_the_agent(running: Running) -> None:
     await running.gitsync("restart", "agent", "edge-1")
-    assert "Restart:" in (await running.gitsync("describe", "agent", "edge-1")).out
+    shown = (await running.gitsync("describe", "agent", "edge-1")).out
+    assert re.search(r"^Restart: +sent, 2026-11-21 12:00:00Z$", shown, re.MULTILINE)

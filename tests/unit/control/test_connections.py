@@ -342,6 +342,7 @@ async def test_the_default_heartbeat_is_back_when_the_agent_s_process_starts_aga
     fleet.publish(connecting(MOVE))
     (agent,) = await running(fleet, transport=transport)
     agent.move()
+    await settled(fleet, agent)
     assert agent.live.session.heartbeat_seconds == 45
     fleet.clock.advance(10)
     agent.move(health=ComponentHealth(healthy=True))

@@ -83,6 +83,7 @@ async def test_nothing_of_the_one_is_mixed_with_the_other(fleet: FleetUnderTest)
     older.apply()
     before = older.live.agent
     newer = clone(fleet, "newer").connect()
+    await fleet.settle()
     newer.beat()
     newer.fail("mine")
     fleet.clock.advance(30)
@@ -288,3 +289,76 @@ async def test_a_third_one_that_polls_is_noticed_when_the_second_one_has_gone_it
             other.beat()
         assert other.client.uid == a_uid(1_000 + number)
     assert fleet.meters.duplicate_uids == 2
+
+
+def at(agent: TestAgent, address: str) -> TestAgent:
+    """The agent polls from this address."""
+    agent.address = address
+    return agent
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize("addresses", [("10.0.0.1:1", "10.0.0.2:1"), ("10.0.0.1:1", "10.0.0.1:2")])
+async def test_two_that_poll_with_the_same_numbers_are_noticed_by_where_they_are(
+    fleet: FleetUnderTest, addresses: tuple[str, str], ahead: int
+) -> None:
+    first = at(clone(fleet, "first", "http"), addresses[0]).connect()
+    await fleet.settle()
+    for _ in range(ahead):
+        first.beat()
+    second = at(clone(fleet, "second", "http"), addresses[1]).connect()
+    for _ in range(12):
+        fleet.clock.advance(15)
+        first.beat()
+        fleet.clock.advance(15)
+        second.beat()
+    await fleet.settle()
+    assert sorted((first.client.uid, second.client.uid)) == [first.uid, GIVEN]
+    assert fleet.agents.connected_count() == 2
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_an_agent_whose_answers_are_lost_and_that_says_each_message_again_is_one(fleet: FleetUnderTest) -> None:
+    agent = at(clone(fleet, "one", "http"), "10.0.0.1:1").connect()
+    await fleet.settle()
+    for number in range(12):
+        message = agent.client.heartbeat()
+        for time in range(2):
+            agent.address = f"10.0.0.1:{2 * number + time}"
+            agent.say(message)
+    assert fleet.meters.duplicate_uids == 0
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 7])
+async def test_one_that_polls_while_the_other_has_a_socket_is_noticed(fleet: FleetUnderTest, ahead: int) -> None:
+    first = at(clone(fleet, "first"), "10.0.0.1:1").connect()
+    await fleet.settle()
+    for _ in range(ahead):
+        first.beat()
+    second = at(clone(fleet, "second", "http"), "10.0.0.2:1").connect()
+    for _ in range(12):
+        fleet.clock.advance(15)
+        first.beat()
+        fleet.clock.advance(15)
+        second.beat()
+        fleet.agents.check()
+    await fleet.settle()
+    assert sorted((first.client.uid, second.client.uid)) == [first.uid, GIVEN]
+    assert first.link.is_open
+    assert fleet.agents.connected_count() == 2
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_one_that_polls_with_one_number_for_ever_is_offered_its_configuration(fleet: FleetUnderTest) -> None:
+    fleet.publish(a_version(text="a"))
+    agent = clone(fleet, "one", "http")
+    message = pb.AgentToServer.FromString(agent.client.first_message())
+    message.sequence_num = 7
+    for _ in range(2):
+        agent.say(message.SerializeToString())
+    await fleet.settle()
+    assert agent.configs == []
+    for _ in range(3):
+        agent.say(message.SerializeToString())
+    assert [one.config_hash for one in agent.configs] == [a_hash("a")]
+    assert fleet.meters.duplicate_uids == 0

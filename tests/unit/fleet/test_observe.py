@@ -130,6 +130,21 @@ def test_failed_after_proof_is_a_health_event_and_counts_not_against_the_content
     assert agent.flag == "failed-after-proof"
 
 
+@pytest.mark.parametrize(
+    "sign", [applied(A), HealthReported(ComponentHealth(healthy=True))], ids=["applied", "healthy"]
+)
+def test_an_agent_that_runs_again_what_it_failed_on_after_the_proof_is_not_flagged_any_more(sign: Observed) -> None:
+    assert fold(proven(), failed(A), sign).flag is None
+    unhealthy = HealthReported(ComponentHealth(healthy=False))
+    assert fold(proven(), failed(A), unhealthy).flag == "failed-after-proof"
+
+
+def test_the_flag_of_failed_after_proof_ends_with_the_proof_of_something_else() -> None:
+    agent = fold(proven(), failed(A), Offered(B, 2), EffectiveReported({"": EffectiveObject(b"b: 1")}), applied(B))
+    assert agent.flag == "failed-after-proof"
+    assert fold(agent, judged(agent, B)).flag is None
+
+
 def test_applied_for_what_just_failed_is_not_believed() -> None:
     agent = fold(an_agent(), Offered(A, 1), failed(A), applied(A))
     assert state(agent) is AttemptState.FAILED

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gitsync.opamp.series import Series, follow
+from gitsync.opamp.series import Echo, Series, echoed, follow
 
 
 def told(numbers: list[int]) -> list[int]:
@@ -67,3 +67,45 @@ def test_what_one_agent_may_do_is_not_taken_for_two(numbers: list[int]) -> None:
 
 def test_the_claim_stands_only_while_both_series_go_on() -> None:
     assert told([5, 0, 6, 1, 50, 2, 51, 3]) == []
+
+
+Repetition = tuple[int, str, str]
+
+
+def is_proven(repetitions: list[Repetition]) -> bool:
+    """Whether numbers, each said at the first place and again at the second, show two agents."""
+    echo: Echo | None = None
+    for number, before, now in repetitions:
+        echo = echoed(echo, number, (before, now))
+        if echo is not None and echo.is_proven:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "repetitions",
+    [
+        [(5, "10.0.0.1:1", "10.0.0.2:1"), (6, "10.0.0.1:2", "10.0.0.2:2"), (7, "10.0.0.1:3", "10.0.0.2:3")],
+        [(5, "10.0.0.1:1", "10.0.0.1:2"), (6, "10.0.0.1:1", "10.0.0.1:2"), (7, "10.0.0.1:1", "10.0.0.1:2")],
+        [(5, "[::1]:1", "[::2]:1"), (6, "[::1]:2", "[::2]:2"), (7, "[::1]:3", "[::2]:3")],
+    ],
+    ids=["two hosts", "two connections of one host", "IPv6"],
+)
+def test_numbers_that_are_said_twice_from_two_places_in_turn_are_two_agents(repetitions: list[Repetition]) -> None:
+    assert is_proven(repetitions)
+    assert not is_proven(repetitions[:2])
+
+
+@pytest.mark.parametrize(
+    "repetitions",
+    [
+        [(number, "10.0.0.1:1", "10.0.0.1:1") for number in range(9)],
+        [(number, f"10.0.0.1:{2 * number}", f"10.0.0.1:{2 * number + 1}") for number in range(9)],
+        [(2 * number, "10.0.0.1:1", "10.0.0.2:1") for number in range(9)],
+        [(5, "10.0.0.1:1", "10.0.0.2:1")] * 9,
+        [(number, "10.0.0.1:1", f"10.0.0.{number}:1") for number in range(2, 9)],
+    ],
+    ids=["one connection", "a new connection each time", "now and then", "one number", "another host each time"],
+)
+def test_one_agent_that_says_messages_again_is_not_two(repetitions: list[Repetition]) -> None:
+    assert not is_proven(repetitions)

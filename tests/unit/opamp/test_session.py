@@ -65,6 +65,7 @@ class Talk:
     step: Step = field(default_factory=lambda: Step(b""))
     reply: pb.ServerToAgent = field(default_factory=pb.ServerToAgent)
     broken: tuple[m.SequenceBroken, ...] = ()
+    again: bool = False
 
     def say(self, message: pb.AgentToServer) -> tuple[int, list[str]]:
         uid = message.instance_uid
@@ -75,9 +76,11 @@ class Talk:
         return self.reply.flags, self.events()
 
     def events(self) -> list[str]:
-        """Names of what happened; jumps of the sequence are in `broken`."""
+        """Names of what happened; jumps of the sequence are in `broken`, a number that is said again is in `again`."""
         self.broken = tuple(one for one in self.step.events if isinstance(one, m.SequenceBroken))
-        return [type(one).__name__ for one in self.step.events if not isinstance(one, m.SequenceBroken)]
+        self.again = any(isinstance(one, m.NumberRepeated) for one in self.step.events)
+        numbers = (m.SequenceBroken, m.NumberRepeated)
+        return [type(one).__name__ for one in self.step.events if not isinstance(one, numbers)]
 
     def refused(self, message: pb.AgentToServer) -> list[str]:
         """A message that is answered with an error and nothing else."""
@@ -365,6 +368,44 @@ CONVERSATIONS: dict[str, tuple[bool, list[tuple[pb.AgentToServer | str, int, lis
             (described(0), 0, ["Described"]),
         ],
     ),
+    "an agent that polls with one number for ever is offered things from the fourth poll on": (
+        True,
+        [
+            (described(3), 0, ["CapabilitiesChanged", "Described"]),
+            (beat(3), FULL, []),
+            (described(3), 0, ["Described"]),
+            (beat(3), 0, ["OffersOpened"]),
+            (beat(3, health=pb.ComponentHealth()), 0, ["HealthReported"]),
+            (beat(3), 0, []),
+            (described(3), 0, ["Described"]),
+        ],
+    ),
+    "an agent that begins to count is one that counts": (
+        True,
+        [
+            (described(3), 0, ["CapabilitiesChanged", "Described"]),
+            (beat(3), FULL, []),
+            (described(3), 0, ["Described"]),
+            (beat(3), 0, ["OffersOpened"]),
+            (beat(4), 0, []),
+            (beat(9), FULL, []),
+            (described(0), 0, ["Described"]),
+        ],
+    ),
+    "numbers that are said twice now and then stand for nothing": (
+        True,
+        [
+            (described(0), 0, ["CapabilitiesChanged", "Described"]),
+            (beat(1), 0, ["OffersOpened"]),
+            (beat(1), 0, []),
+            (beat(2), 0, []),
+            (beat(2), 0, []),
+            (beat(3), 0, []),
+            (beat(3), 0, []),
+            (described(3, health=pb.ComponentHealth()), 0, ["Described", "HealthReported"]),
+            (beat(4), 0, ["OffersOpened"]),
+        ],
+    ),
     "unknown fields are neither an error nor a heartbeat": (
         False,
         [
@@ -387,6 +428,28 @@ def test_conversation(name: str) -> None:
             continue
         assert talk.say(message) == (flags, events), f"line {number}"
         talk.now += 1.0
+
+
+def test_an_agent_that_does_not_count_begins_no_new_sequence_with_each_poll() -> None:
+    talk = Talk(polled=True)
+    for message in (described(3), beat(3), described(3), beat(3)):
+        talk.say(message)
+    begun = talk.session.sequences
+    talk.say(beat(3, health=pb.ComponentHealth()))
+    assert talk.session.sequences == begun
+    talk.say(beat(3))
+    assert talk.session.offers_open
+    assert talk.step.reply == talk.session.head
+
+
+@pytest.mark.parametrize("polled", [False, True])
+def test_a_number_that_is_said_again_is_noticed(polled: bool) -> None:
+    talk = Talk(polled=polled)
+    seen = []
+    for message in (described(0), beat(1), beat(1), beat(2), described(2), beat(3)):
+        talk.say(message)
+        seen.append(talk.again)
+    assert seen == [False, False, True, False, True, False]
 
 
 # ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,9 +7,10 @@ from dataclasses import replace
 from gitsync.control.connected import components_body
 from gitsync.control.inventory import stored_key
 from gitsync.errors import Conflict
+from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
 from gitsync.ids import show_uid
 from gitsync.opamp.messages import Component
-from tests.support.builders import NOW, a_uid
+from tests.support.builders import NOW, a_uid, later
 from tests.unit.server.conftest import Site
 
 UID = show_uid(a_uid(1))
@@ -85,3 +86,19 @@ async def test_components_are_shown_whole_and_in_short(site: Site) -> None:
 async def test_an_agent_that_reports_no_components_has_none(site: Site) -> None:
     answer = await site.client.get(f"/api/v1/agents/{show_uid(a_uid(3))}/components")
     assert (answer.status_code, answer.json()["code"]) == (404, "components.unknown")
+
+
+async def test_an_agent_shows_what_became_of_its_connection_settings(site: Site) -> None:
+    store = site.service.store
+    (record,) = (await store.load_agents([a_uid(1)])).values()
+    assert (await site.client.get(f"/api/v1/agents/{UID}")).json()["connectionSettings"] is None
+    known = AgentConnection(b"12", {"opamp": SectionOffer(b"1", OfferState.DONE)}, NOW, later(3), heartbeat_seconds=20)
+    await store.save_agents([replace(record, agent=replace(record.agent, connection=known))], [])
+    assert (await site.client.get(f"/api/v1/agents/{UID}")).json()["connectionSettings"] == {
+        "state": "done",
+        "sections": {"opamp": "done"},
+        "offeredAt": "2026-11-21T12:00:00.000Z",
+        "changedAt": "2026-11-21T12:00:03.000Z",
+        "heartbeatSeconds": 20,
+        "error": "",
+    }

@@ -49,14 +49,17 @@ async def test_a_secret_that_cannot_be_used_is_left_out_and_said_once_without_it
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "good").write_text("abc")
     names = ["binary", "empty", "large", "folder", "pipe", "good", "missing", "../good", ".hidden"]
-    secrets = SecretFiles(tmp_path / ".." / tmp_path.name)
+    secrets = SecretFiles(tmp_path)
     for _ in range(2):
         assert await secrets.load(names) == {"good": "abc"}
     lines = [one.getMessage() for one in caplog.records if one.name == "gitsync.secrets"]
     assert len(lines) == len(names) - 1
-    assert "secret missing: No such file or directory" in lines
+    assert f"secret missing in {tmp_path}: No such file or directory" in lines
     assert "hidden" not in "".join(line for line in lines if "binary" in line)
 
 
-async def test_without_a_directory_there_are_no_secrets() -> None:
-    assert await SecretFiles(None).load(["token"]) == {}
+async def test_without_a_directory_there_are_no_secrets_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = SecretFiles(None)
+    for _ in range(2):
+        assert await secrets.load(["token"]) == {}
+    assert [one.getMessage() for one in caplog.records] == ["secret token: server.agents.secrets_dir is not set"]
