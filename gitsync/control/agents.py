@@ -193,9 +193,11 @@ class Agents:
         return self._connections.status(target)
 
     def counts(self) -> dict[tuple[TargetId | None, SyncState], int]:
-        """Live agents by target and state."""
+        """Connected agents by target and state; who is gone and only remembered is not among them."""
         counts: dict[tuple[TargetId | None, SyncState], int] = {}
         for one in self._presence.each():
+            if not one.connected:
+                continue
             target = None if one.assignment is None else one.assignment.target
             key = (target, one.state)
             counts[key] = counts.get(key, 0) + 1

@@ -6,6 +6,7 @@ Rules
 - A message of a capability that nobody serves, or of a type that the extension does not know, is counted and ignored.
 - An extension is called on the path of a message, so it answers at once and briefly. What it raises is logged and
   disturbs nobody; of what it answers only so much is taken.
+- What an extension says by itself is limited for each agent, and what waits is limited for all of them.
 - One custom message travels in one message of ours. In the answer the first one rides along, unless a statement has
   the place; the others follow, to a polling agent with its next polls.
 """
@@ -35,8 +36,14 @@ WAITING = 16
 """Messages that wait for one agent."""
 WAITING_AGENTS = 10_000
 """Agents for which messages wait."""
+WAITING_BYTES = 64 << 20
+"""What waits for all agents together."""
 MESSAGE_BYTES = 1 << 20
 """Largest data of one message."""
+MESSAGES_A_SECOND, BYTES_A_SECOND = 20, 1 << 20
+"""What an extension may say to one agent for ever, when no agent has spoken; either uses up the other."""
+BURST_SECONDS = 10.0
+"""How much of that may be said at once."""
 NAME_CHARS = 256
 TROUBLE_SECONDS = 10.0
 """How often the traceback of one extension is logged."""
@@ -51,7 +58,7 @@ class Sender(Protocol):
         """Sends a message, or lets it wait for the agent's next poll.
 
         Returns:
-            False: the agent is not connected here, does not list the capability, or too much waits for it.
+            False: the agent is not connected here, does not list the capability, or too much was said to it already.
 
         Raises:
             ValueError: the type or the data is too long.
@@ -117,6 +124,8 @@ class Extensions:
         self._clock = clock
         self._served: dict[str, _Served] = {}
         self._waiting: dict[ConnectedAgent, deque[tuple[str, bytes]]] = {}
+        self._waiting_bytes = 0
+        self._paid_until: dict[ConnectedAgent, float] = {}
         self._speaking: ConnectedAgent | None = None
         self._find: Callable[[AgentUid], ConnectedAgent | None] = lambda _: None
         for one in extensions:
@@ -163,14 +172,15 @@ class Extensions:
 
     def left(self, one: ConnectedAgent) -> None:
         """The agent is on no link any more."""
-        self._waiting.pop(one, None)
+        self._paid_until.pop(one, None)
+        self._take_out(one)
         for served in self._served.values():
             if one in served.peers:
                 self._part(served, one)
 
     def _part(self, served: _Served, one: ConnectedAgent) -> None:
         served.peers.discard(one)
-        waiting = self._waiting.pop(one, ())
+        waiting = self._take_out(one)
         for capability, tail in waiting:
             if capability != served.capability:
                 self._wait(one, capability, tail)
@@ -203,12 +213,20 @@ class Extensions:
         one = self._find(uid)
         if one is None or not one.connected or served.capability not in one.session.custom_capabilities:
             return False
+        now = self._clock.monotonic()
+        price = max(1 / MESSAGES_A_SECOND, len(tail) / BYTES_A_SECOND)
+        paid = max(self._paid_until.get(one, now), now) + price
+        if paid - now > BURST_SECONDS:
+            return False
         if one is not self._speaking and one.link is not None and one.link.is_open and one not in self._waiting:
             one.link.send((one.session.head, tail))
             self._meters.custom_messages[served.capability, "sent"] += 1
-            return True
-        one.generation = -1  # its next message takes the long way
-        return self._wait(one, served.capability, tail)
+        elif not self._wait(one, served.capability, tail):
+            return False
+        else:
+            one.generation = -1  # its next message takes the long way
+        self._paid_until[one] = paid
+        return True
 
     def is_waiting(self, one: ConnectedAgent) -> bool:
         """Whether messages wait for the agent."""
@@ -237,11 +255,14 @@ class Extensions:
 
     def _pop(self, waiting: deque[tuple[str, bytes]]) -> bytes:
         capability, tail = waiting.popleft()
+        self._waiting_bytes -= len(tail)
         self._meters.custom_messages[capability, "sent"] += 1
         return tail
 
     def _wait(self, one: ConnectedAgent, capability: str, tail: bytes) -> bool:
         waiting = self._waiting.get(one)
+        if self._waiting_bytes + len(tail) > WAITING_BYTES:
+            return False
         if waiting is None:
             if len(self._waiting) >= WAITING_AGENTS:
                 return False
@@ -249,7 +270,14 @@ class Extensions:
         if len(waiting) >= WAITING:
             return False
         waiting.append((capability, tail))
+        self._waiting_bytes += len(tail)
         return True
+
+    def _take_out(self, one: ConnectedAgent) -> Sequence[tuple[str, bytes]]:
+        """What waits for the agent, which waits no longer."""
+        waiting = self._waiting.pop(one, ())
+        self._waiting_bytes -= sum(len(tail) for _, tail in waiting)
+        return tuple(waiting)
 
     def _tail(self, served: _Served, type: str, data: bytes) -> bytes:  # noqa: A002  # the field's name
         if len(type) > NAME_CHARS or len(data) > MESSAGE_BYTES:

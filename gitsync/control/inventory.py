@@ -74,7 +74,7 @@ class Inventory:
             return
         question = self._questions.get(event.hash)
         if question is None:
-            if len(self._questions) >= BUILDS_ASKED:
+            if len(self._questions) >= BUILDS_ASKED and not self._give_up_one():
                 return
             question = self._questions[event.hash] = Question()
             self._errands.look_up(event.hash, stored_key(event.hash))
@@ -124,6 +124,14 @@ class Inventory:
             self._ask_next(question)
             if question.asked is None and question.tries == 0:
                 del self._questions[key]  # everybody with this build is gone
+
+    def _give_up_one(self) -> bool:
+        """Makes room: the oldest question that nobody answered is not asked any more."""
+        given_up = next((key for key, one in self._questions.items() if one.looked_up and one.asked is None), None)
+        if given_up is None:
+            return False
+        del self._questions[given_up]
+        return True
 
     def _ask_next(self, question: Question) -> None:
         question.asked = None

@@ -294,10 +294,11 @@ class Session:
         number = message.sequence_num
         previous = self._sequence_num
         digest = self._content_digest(message)
-        if number == previous and not self._is_bare_poll(message):
+        is_bare = self._is_bare_poll(message)
+        if number == previous and not is_bare:
             self._stand(number, events)
-        if number == previous and digest == self._digest and not self._is_bare_poll(message):
-            return self._repeat(message, now, events)
+            if digest == self._digest:
+                return self._repeat(message, now, events)
         self._last_flags = 0
         self._repeats = 0
         self._take_capabilities(message, events)
@@ -305,27 +306,24 @@ class Session:
         is_quiet = number == previous + 1 and not (self._pending | self._asked) and not self._absent
         missing = 0 if is_quiet and number > 1 else _missing(message, self._capabilities)
         answered = self._take_answer(missing)
-        if not self._is_bare_poll(message):
+        if not is_bare:
             # Clients begin to count at 0, some at 1; who was known elsewhere may go on with 1, and says little then.
             is_first = number == 0 or (number == 1 and not missing & _DESCRIPTION)
             self._sequences += is_first if previous == _UNKNOWN else number <= previous and not self._stands_at(number)
             self._take_sequence(number, digest, answered)
-        if number not in (previous, previous + 1) and previous != _UNKNOWN and not self._is_bare_poll(message):
+        if number not in (previous, previous + 1) and previous != _UNKNOWN and not is_bare:
             events.append(SequenceBroken(previous, number))
         for report in read_reports(message):
             if isinstance(report, CustomCapabilitiesReported):
                 self._custom = report.capabilities
             events.append(report)
-        follows = previous != _UNKNOWN and (
-            number == previous + 1 or self._is_bare_poll(message) or self._stands_at(number)
-        )
-        if not missing:
-            self._pending &= ~_REPORT_FULL_STATE
-        elif not follows and missing & ~self._absent:
-            self.request_full_state()
-        if message.available_components.components:
-            self._asked &= ~_REPORT_COMPONENTS
-            self._pending &= ~_REPORT_COMPONENTS
+        follows = previous != _UNKNOWN and (number == previous + 1 or is_bare or self._stands_at(number))
+        self._take_news(message, missing, follows)
+        self._conclude(message, now, follows, events)
+        return self._reply(message, events)
+
+    def _conclude(self, message: pb.AgentToServer, now: float, follows: bool, events: list[Event]) -> None:
+        """What a message asks for or ends, after everything that it reports."""
         wants_uid = bool(message.flags & _REQUEST_INSTANCE_UID)
         if wants_uid and self._new_uid is None and not message.HasField("connection_settings_request"):
             events.append(UidRequested())
@@ -334,7 +332,6 @@ class Session:
             events.append(Disconnected())
         else:
             self._count(now, follows, events)
-        return self._reply(message, events)
 
     def _take_uid(self, uid: bytes, events: list[Event]) -> None:
         if uid == self._uid:
@@ -410,6 +407,16 @@ class Session:
             return True
         self._absent &= missing
         return False
+
+    def _take_news(self, message: pb.AgentToServer, missing: int, follows: bool) -> None:
+        """What was told need not be asked for, and what should have been told is."""
+        if not missing:
+            self._pending &= ~_REPORT_FULL_STATE
+        elif not follows and missing & ~self._absent:
+            self.request_full_state()
+        if message.available_components.components:
+            self._asked &= ~_REPORT_COMPONENTS
+            self._pending &= ~_REPORT_COMPONENTS
 
     def _take_capabilities(self, message: pb.AgentToServer, events: list[Event]) -> None:
         bits = message.capabilities

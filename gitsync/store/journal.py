@@ -327,6 +327,8 @@ class Journal:
             before = {uid: old for one in records if (old := self._stored.get(uid := one.agent.uid)) is not None}
             await self._store.save_agents(records, attempts, before)
         except Unavailable:
+            for one in records:  # whether it was written is not known, so the next time they are written whole
+                self._stored.pop(one.agent.uid, None)
             raise
         except SettingsError as error:
             # The whole database refuses us (rights, a damaged file), not a value of this batch: it waits for repair.

@@ -327,3 +327,52 @@ async def test_every_batch_that_could_not_be_written_is_counted() -> None:
         async with asyncio.timeout(10):
             await two.wait()
         running.cancel()
+
+
+async def test_what_another_server_stored_of_a_later_connection_is_newer_than_what_waits_here(store: SqlStore) -> None:
+    here, there = a_journal(store), a_journal(store)
+    here.note(a_record(1, conn_epoch=1_000, connected=False))
+    there.note(a_record(1, conn_epoch=2_000, state=SyncState.FAILED))
+    await there.flush()
+    found = await here.load_agents([a_uid(1)])
+    assert (found[a_uid(1)].conn_epoch, found[a_uid(1)].state) == (2_000, SyncState.FAILED)
+    here.note(a_record(1, conn_epoch=3_000, state=SyncState.APPLIED))
+    assert (await here.load_agents([a_uid(1)]))[a_uid(1)].state is SyncState.APPLIED
+
+
+class LosingStore(AwayStore):
+    """Writes what it is given; while it `loses`, nobody hears that it did."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__()
+        self._store = store
+        self.loses = False
+
+    async def save_agents(
+        self,
+        records: Sequence[AgentRecord],
+        attempts: Sequence[AttemptRecord],
+        before: Mapping[AgentUid, AgentRecord] | None = None,
+    ) -> None:
+        await self._store.save_agents(records, attempts, before)
+        if self.loses:
+            raise Unavailable("the answer was lost")
+
+
+async def test_a_write_whose_answer_was_lost_does_not_hide_that_the_state_is_what_it_was_before(
+    store: SqlStore,
+) -> None:
+    losing = LosingStore(store)
+    journal = Journal(losing, lambda: NOW, IDLE)
+    first = a_record(1, state=SyncState.APPLIED)
+    journal.note(first)
+    await journal.flush()
+    losing.loses = True
+    journal.note(replace(first, state=SyncState.OFFERED))
+    with pytest.raises(Unavailable):
+        await journal.flush()
+    assert await stored(store) is SyncState.OFFERED
+    losing.loses = False
+    journal.note(first)
+    await journal.flush()
+    assert await stored(store) is SyncState.APPLIED

@@ -264,3 +264,31 @@ def test_the_simulator_speaks_only_for_what_it_declares() -> None:
     client = ClientState(a_uid(1), {}, {}, int(SUPERVISOR))
     with pytest.raises(ValueError, match="does not declare"):
         client.send_custom(ECHO, "ask", b"")
+
+
+async def test_an_extension_that_floods_an_agent_is_refused_until_it_has_been_quiet(tmp_path: Path, echo: Echo) -> None:
+    async with with_extensions(tmp_path, echo) as fleet:
+        agent = TestAgent(fleet, custom=[ECHO]).connect()
+        other = TestAgent(fleet, number=2, custom=[ECHO]).connect()
+        assert echo.sender is not None
+        taken = [echo.sender.send(agent.uid, "tick", b"") for _ in range(1_000)]
+        assert taken == [True] * 200 + [False] * 800
+        assert len(agent.link.sent) == 200
+        assert echo.sender.send(other.uid, "tick", b"")
+        fleet.clock.advance(5)
+        assert sum(echo.sender.send(agent.uid, "tick", b"") for _ in range(1_000)) == 100
+        fleet.clock.advance(60)
+        assert sum(echo.sender.send(agent.uid, "large", b"x" * (1 << 20)) for _ in range(100)) == 9
+
+
+async def test_what_waits_for_all_agents_is_bounded_and_leaves_with_them(tmp_path: Path, echo: Echo) -> None:
+    async with with_extensions(tmp_path, echo) as fleet:
+        assert echo.sender is not None
+        agents = [TestAgent(fleet, number=number, transport="http", custom=[ECHO]).connect() for number in range(1, 12)]
+        for agent in agents:
+            agent.say(agent.client.heartbeat())
+        taken = [echo.sender.send(agent.uid, "large", b"x" * (1 << 20)) for agent in agents for _ in range(8)]
+        assert sum(taken) == 63
+        for agent in agents[:3]:
+            agent.say(agent.client.disconnect())
+        assert sum(echo.sender.send(agents[-1].uid, "large", b"x" * (1 << 20)) for _ in range(8)) == 8

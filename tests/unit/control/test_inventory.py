@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.control.inventory import stored_key
+from gitsync.control.inventory import BUILDS_ASKED, stored_key
 from gitsync.opamp.client import ClientState
 from gitsync.opamp.messages import Capability, Component
 from gitsync.opamp.pb import opamp_pb2 as pb
@@ -149,3 +149,25 @@ async def test_invented_builds_are_bounded(fleet: FleetUnderTest) -> None:
         agent.say(message.SerializeToString())
     await fleet.settle()
     assert len(fleet.agents._inventory._questions) <= 1_000
+
+
+async def test_builds_that_nobody_tells_of_do_not_keep_others_from_being_asked_for(fleet: FleetUnderTest) -> None:
+    for number in range(1, BUILDS_ASKED + 1):
+        invented = Built(fleet, number, answers=False)
+        invented.client = ClientState(
+            a_uid(number),
+            {"service.name": "otelcol"},
+            {},
+            int(SUPERVISOR | Capability.REPORTS_AVAILABLE_COMPONENTS),
+            components=BUILD,
+            components_hash=b"invented-%d" % number,
+        )
+        invented.connect()
+    await fleet.settle()
+    fleet.clock.advance(31)
+    fleet.agents.check()
+    fleet.agents.check()
+    agent = Built(fleet, BUILDS_ASKED + 1)
+    agent.connect()
+    await settled(fleet, agent)
+    assert agent.asked == 1

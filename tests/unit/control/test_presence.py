@@ -206,3 +206,19 @@ async def test_a_request_for_a_certificate_is_refused_counted_and_logged_once(
 async def test_the_bit_for_certificates_is_not_set(fleet: FleetUnderTest) -> None:
     agent = await ready(fleet)
     assert not agent.client.server_capabilities & pb.ServerCapabilities_AcceptsConnectionSettingsRequest
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_agents_that_are_gone_are_not_counted_for_their_target(fleet: FleetUnderTest, transport: str) -> None:
+    fleet.publish(a_version(text="a"))
+    stays, goes = await ready(fleet, transport, 1), await ready(fleet, transport, 2)
+    assert sum(fleet.agents.counts().values()) == 2
+    goes.say(goes.client.disconnect())
+    assert list(fleet.agents.counts().values()) == [1]
+    goes.beat()
+    assert sum(fleet.agents.counts().values()) == 2
+    fleet.clock.advance(119)
+    stays.beat()
+    fleet.clock.advance(2)
+    fleet.agents.check()
+    assert list(fleet.agents.counts().values()) == [1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gitsync.control.agents import AgentOptions
+from gitsync.control.records import AgentRecord
 from gitsync.opamp.messages import Capability
 from tests.support.builders import SUPERVISOR, a_hash, a_version
 from tests.support.clock import ManualClock
@@ -128,8 +129,7 @@ async def test_a_row_that_comes_late_does_not_take_the_agent_from_the_server_tha
     assert (found.replica_id, found.connected) == ("replica-2", True)
 
 
-async def _stored(fleet: FleetUnderTest, agent: TestAgent):  # type: ignore[no-untyped-def]
+async def _stored(fleet: FleetUnderTest, agent: TestAgent) -> AgentRecord:
     await fleet.settle()
     await fleet.journal.flush()
-    (row,) = (await fleet.store.load_agents([agent.uid])).values()
-    return row
+    return (await fleet.store.load_agents([agent.uid]))[agent.uid]
