@@ -100,7 +100,7 @@ class AgentOptions:
     applying_timeout: timedelta = timedelta(minutes=10)
     silence: timedelta = timedelta(minutes=2)
     check_interval: timedelta = timedelta(seconds=30)
-    slice_seconds: float = 0.5
+    slice_seconds: float = 0.75
     max_agents: int = 100_000
     message_rate: float = 50.0
     command_timeout: timedelta = timedelta(minutes=2)

@@ -67,11 +67,11 @@ class JournalLimits:
         known_agents: agents whose stored record is remembered, so that only what differs is written.
     """
 
-    quiet_seconds: float = 0.2
-    interval_seconds: float = 1.5
+    quiet_seconds: float = 0.1
+    interval_seconds: float = 1.2
     longest_pause_seconds: float = 5.0
     full_at: int = 50_000
-    batch: int = 1_000
+    batch: int = 2_000
     agents: int = 200_000
     attempts: int = 400_000
     blob_bytes: int = 64 * 1024 * 1024
