@@ -184,7 +184,7 @@ async def test_without_its_database_file_a_start_serves_what_was_kept_and_recove
 @contextmanager
 def tampered(database: Path) -> Iterator[None]:
     """One byte of every stored payload is another one inside the block."""
-    connection = sqlite3.connect(database, isolation_level=None)
+    connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
     try:
         rows = connection.execute("SELECT digest, objects FROM payload").fetchall()
         for digest, objects in rows:
@@ -206,7 +206,8 @@ async def test_a_payload_that_was_changed_in_the_database_reaches_nobody(
         async with a_service(repo.path, data) as service:
             await until(lambda: has_release(service))
             first = head(service)
-            tampering.enter_context(tampered(data / "gitsync.db"))
+            # In a thread: the service runs on this loop, and may be in the middle of a write.
+            await asyncio.to_thread(tampering.enter_context, tampered(data / "gitsync.db"))
             repo.commit_files({"gateways/collector.yaml": collector(5510)}, "on top of a tampered store")
             assert "has other contents" in (await service.sync())["error"]
             async with lab_agents(service, a_profile(1, AGENT)) as (agent,):
@@ -221,7 +222,7 @@ async def test_a_payload_that_was_changed_in_the_database_reaches_nobody(
             async with lab_agents(service, a_profile(2, AGENT)) as (agent,):
                 await until(lambda: agent.progress.applied)
                 assert agent.progress.applied == good
-                tampering.close()
+                await asyncio.to_thread(tampering.close)
                 await until(lambda: head(service) == repo.head)
                 assert agent.progress.offers == 1
 
