@@ -36,12 +36,12 @@ from gitsync.bundle.version import (
 from gitsync.collector.check import check_collector
 from gitsync.collector.document import Mapping, Origin
 from gitsync.collector.emit import emit
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.merge import hidden_lists, merge, not_there, provenance, remove
-from gitsync.collector.spelling import did_you_mean
 from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.ids import BlobId, ConfigHash
 from gitsync.rollout.plan import Plan
+from gitsync.wording import did_you_mean, quoted
 
 MOST_DIAGNOSTICS = 1000
 """Findings of one commit that are kept; errors come before warnings."""

@@ -18,7 +18,8 @@ from typing import Any
 
 from gitsync.collector import document
 from gitsync.collector.document import Entry, Node, Scalar
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
+from gitsync.wording import quoted
 
 OPAMP = "opamp"
 TELEMETRY = ("ownMetrics", "ownTraces", "ownLogs")

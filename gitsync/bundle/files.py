@@ -7,11 +7,11 @@ from gitsync.bundle.tree import BadEntry, ConfigTree
 from gitsync.collector.builder import Limits
 from gitsync.collector.check import check_fragment
 from gitsync.collector.document import Mapping, Origin, parse_mapping
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.paths import expand_paths
-from gitsync.collector.spelling import did_you_mean
 from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.ids import BlobId
+from gitsync.wording import did_you_mean, quoted
 
 YAML_SUFFIXES = (".yaml", ".yml")
 

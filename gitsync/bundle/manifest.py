@@ -18,10 +18,11 @@ from gitsync.bundle.version import TypeRule
 from gitsync.collector import document
 from gitsync.collector.builder import Limits
 from gitsync.collector.document import Node, Origin, Scalar, is_null, parse_mapping, scalar_value
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.diagnostics import Diagnostic
 from gitsync.labels import Requirement, Selector, equals, requirement
 from gitsync.rollout.plan import ALL_AT_ONCE
+from gitsync.wording import quoted
 
 REPOSITORY_FILE = "gitsync.yaml"
 TARGET_FILE = "target.yaml"

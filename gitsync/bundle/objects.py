@@ -9,8 +9,9 @@ from gitsync.bundle.files import Files, beginning
 from gitsync.bundle.manifest import ObjectEntry
 from gitsync.bundle.version import ConfigObject
 from gitsync.collector.document import Origin, parse_yaml
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.diagnostics import Diagnostic, has_errors
+from gitsync.wording import quoted
 
 _CONTENT_TYPES = {
     ".json": "application/json",

@@ -11,8 +11,8 @@ from jsonschema.exceptions import ValidationError
 
 from gitsync.collector import document
 from gitsync.collector.document import Node, kind, to_python
-from gitsync.collector.findings import Findings, quoted
-from gitsync.collector.spelling import did_you_mean
+from gitsync.collector.findings import Findings
+from gitsync.wording import did_you_mean, quoted
 
 _MOST = 200
 """Errors that are looked at; more than are ever shown."""

@@ -21,8 +21,9 @@ from gitsync.bundle.files import YAML_SUFFIXES, Files, beginning
 from gitsync.bundle.manifest import ADDON_FILE, MANIFESTS, REPOSITORY_FILE, TARGET_FILE, Manifests, Target
 from gitsync.bundle.version import COLLECTOR
 from gitsync.collector.document import Origin
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.labels import Requirement, Selector, equals
+from gitsync.wording import quoted
 
 Json = Mapping[str, Any]
 DEFAULT_PRIORITY = -(2**31)

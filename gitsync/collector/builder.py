@@ -10,10 +10,10 @@ from typing import Literal, cast
 
 from yaml import events
 
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.node import Entry, Mapping, Node, Origin, Scalar, Sequence, Style, Tag, kind
 from gitsync.collector.scalars import resolve
-from gitsync.collector.spelling import did_you_mean
+from gitsync.wording import did_you_mean, quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.node import Node
 from gitsync.collector.pipelines import SECTIONS, Component, Pipeline, Reference, Wiring, read_wiring
-from gitsync.collector.spelling import did_you_mean
 from gitsync.diagnostics import Diagnostic
+from gitsync.wording import did_you_mean, quoted
 
 _SOURCES = {
     "receivers": ("receivers", "connectors"),

@@ -6,8 +6,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from gitsync.collector.findings import quoted
-from gitsync.collector.spelling import did_you_mean
+from gitsync.wording import did_you_mean, quoted
 
 SIGNALS = ("traces", "metrics", "logs", "profiles")
 _TYPE = re.compile(r"[a-zA-Z][0-9a-zA-Z_]{0,62}")

@@ -7,15 +7,6 @@ from gitsync.diagnostics import Diagnostic, Severity
 
 LIMIT = 100
 """Findings that one check reports; the rest is counted (a hostile file must not flood a verdict)."""
-SHOWN = 80
-"""Characters of a user's own text in a message."""
-
-
-def quoted(text: str) -> str:
-    """A user's text inside a message: in double quotes, on one line, at most 80 characters."""
-    short = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-    safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short)
-    return f'"{safe}"'
 
 
 class Findings:

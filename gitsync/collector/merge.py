@@ -11,10 +11,10 @@ from collections.abc import Sequence as Levels
 from itertools import pairwise
 
 from gitsync.collector.components import normal_id
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.node import Entry, Mapping, Node, Origin, Scalar, Sequence
-from gitsync.collector.spelling import did_you_mean
 from gitsync.diagnostics import Diagnostic
+from gitsync.wording import did_you_mean, quoted
 
 SEPARATOR = "::"
 """Between the keys of a path, as in the Collector."""

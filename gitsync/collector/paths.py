@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gitsync.collector.builder import DEFAULT_LIMITS
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.merge import SEPARATOR
 from gitsync.collector.node import Entry, Mapping, Node, Origin
 from gitsync.diagnostics import Diagnostic
+from gitsync.wording import quoted
 
 
 @dataclass(slots=True)

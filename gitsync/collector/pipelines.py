@@ -17,9 +17,9 @@ from gitsync.collector.components import (
     parse_component_id,
     parse_pipeline_id,
 )
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.node import Entry, Mapping, Node, Origin, Scalar, Sequence, is_null, kind
-from gitsync.collector.spelling import did_you_mean
+from gitsync.wording import did_you_mean, quoted
 
 SECTIONS = ("receivers", "processors", "exporters", "connectors", "extensions")
 TOP_KEYS = (*SECTIONS, "service")

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from gitsync.collector.document import Mapping as Node
 from gitsync.collector.document import parse_mapping, to_python
-from gitsync.collector.spelling import did_you_mean
 from gitsync.errors import SettingsError
 from gitsync.settings.model import Settings
+from gitsync.wording import did_you_mean
 
 PREFIX = "GITSYNC_"
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {

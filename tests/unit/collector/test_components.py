@@ -3,10 +3,10 @@
 import pytest
 
 from gitsync.collector.components import BadId, normal_id, parse_component_id, parse_pipeline_id
-from gitsync.collector.findings import Findings, quoted
+from gitsync.collector.findings import Findings
 from gitsync.collector.node import Origin
-from gitsync.collector.spelling import did_you_mean, nearest
 from gitsync.diagnostics import Severity
+from gitsync.wording import did_you_mean, nearest, quoted
 
 
 @pytest.mark.parametrize(

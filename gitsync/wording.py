@@ -1,4 +1,4 @@
-"""The nearest right name for a wrong one."""
+"""Words for messages: a user's own text, quoted; the nearest right name for a wrong one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ LONGEST = 80
 """Characters of a name that is compared; comparing is quadratic in it."""
 MOST = 400
 """Candidates that are compared."""
+SHOWN = 80
+"""Characters of a user's own text in a message."""
+
+
+def quoted(text: str) -> str:
+    """A user's text inside a message: in double quotes, on one line, at most 80 characters."""
+    short = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short)
+    return f'"{safe}"'
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
