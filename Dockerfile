@@ -8,6 +8,7 @@ RUN python -m pip install --no-cache-dir --require-hashes -r requirements/build.
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY examples examples
+COPY docs/reference/diagnostics docs/reference/diagnostics
 COPY gitsync gitsync
 RUN python -m hatchling build -t wheel -d /wheels
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from gitsync.bundle.catalog import Catalog
 from gitsync.bundle.files import Files, beginning, refused_entry
+from gitsync.bundle.judgement import Judgement
 from gitsync.bundle.manifest import REPOSITORY_FILE, Manifests, Repository, TreeLimits
 from gitsync.bundle.objects import load_object
 from gitsync.bundle.removal import withdraw
@@ -28,16 +29,17 @@ from gitsync.bundle.version import (
     CompileResult,
     ConfigObject,
     MatchRules,
+    Need,
     Payload,
     TargetVersion,
     config_hash,
     version_digest,
 )
-from gitsync.collector.check import check_collector
 from gitsync.collector.document import Mapping, Origin
 from gitsync.collector.emit import emit
 from gitsync.collector.findings import Findings
 from gitsync.collector.merge import hidden_lists, merge, not_there, provenance, remove
+from gitsync.collector.policy import LACKING
 from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.ids import BlobId, ConfigHash
 from gitsync.rollout.plan import Plan
@@ -54,7 +56,7 @@ def compile_bundle(tree: ConfigTree, catalog: Catalog) -> CompileResult:
         Diagnostics sorted by place, without repeats. `files` are the files that were judged: those that no manifest
         speaks of and no target contains (documents, other programs' files) are not looked at.
     """
-    return _Compilation(tree, Manifests(catalog)).run()
+    return _Compilation(tree, catalog).run()
 
 
 @dataclass(slots=True)
@@ -80,15 +82,18 @@ class _Built:
 class _Compilation:
     """One run over one tree."""
 
-    def __init__(self, tree: ConfigTree, manifests: Manifests) -> None:
+    def __init__(self, tree: ConfigTree, catalog: Catalog) -> None:
         self._tree = tree
-        self._manifests = manifests
+        self._manifests = Manifests(catalog)
+        self._catalog = catalog
+        self._judgement: Judgement | None = None
         self._files = Files(tree, TreeLimits())
         # Findings of one commit are capped at the end, together.
         self._findings = Findings("", limit=MOST_DIAGNOSTICS)
         self._diagnostics: list[Diagnostic] = [refused_entry(entry) for entry in tree.bad]
         self._repository = Repository()
         self._built: dict[str, _Built] = {}
+        self._needs: dict[str, tuple[Need, ...]] = {}
 
     def run(self) -> CompileResult:
         if REPOSITORY_FILE not in self._tree.blobs:
@@ -96,6 +101,7 @@ class _Compilation:
             return self._result(None)
         repository = self._read_repository()
         targets = self._find_targets(repository)
+        self._judgement = None if repository is None else Judgement(self._tree, self._catalog, repository)
         for target in targets:
             self._built[target.path] = self._build(target)
         if has_errors(self._everything()):
@@ -237,7 +243,7 @@ class _Compilation:
     def _check_merged(self, target: SelectedTarget, built: _Built, above: _Built | None) -> None:
         assert built.merged is not None, "only a complete configuration is checked"
         known = set() if above is None else above.whole
-        for one in check_collector(built.merged, path=self._place(target).path):
+        for one in self._judged(target, built.merged):
             # A fault of the whole has no line; the parent's is not said again for each of its children.
             if one.line == 0:
                 built.whole.add((one.code, one.message))
@@ -245,6 +251,16 @@ class _Compilation:
                     continue
             self._diagnostics.append(one)
         self._diagnostics.extend(hidden_lists(built.levels))
+
+    def _judged(self, target: SelectedTarget, merged: Mapping) -> Iterable[Diagnostic]:
+        """What is found in a whole configuration, and in the OTTL beside it."""
+        if self._judgement is None:
+            return  # which Collector it is for could not be read
+        yield from self._judgement.judge(merged, target.collector, self._place(target).path)
+        self._needs[target.path] = self._judgement.needs(merged, target.collector)
+        for path in target.directory.scripts:
+            if self._files.read(path) is not None:
+                yield from self._judgement.judge_script(path, target.collector)
 
     def _build_objects(self, target: SelectedTarget, above: _Built | None) -> _Built:
         manifest = target.directory.manifest
@@ -341,12 +357,14 @@ class _Compilation:
         return {path: self._files.blob(path) for path in sorted(paths, key=lambda one: one.encode())}
 
     def _everything(self) -> list[Diagnostic]:
-        return [*self._diagnostics, *self._files.diagnostics, *self._findings.done()]
+        judged = () if self._judgement is None else self._judgement.findings.done()
+        return [*self._diagnostics, *self._files.diagnostics, *self._findings.done(), *judged]
 
     def _result(self, bundle: Bundle | None) -> CompileResult:
         judged = self._files.judged | {entry.path for entry in self._tree.bad if entry.path}
         files = tuple(sorted(judged, key=lambda one: one.encode()))
-        return CompileResult(bundle, _tidy(self._everything()), files)
+        lacking = self._repository.policy.severity.get(LACKING, Severity.WARNING)
+        return CompileResult(bundle, _tidy(self._everything()), files, self._needs if bundle else {}, lacking)
 
 
 def _merge_all(nodes: Iterable[Mapping | None]) -> Mapping | None:

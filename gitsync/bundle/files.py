@@ -14,6 +14,7 @@ from gitsync.ids import BlobId
 from gitsync.wording import did_you_mean, quoted
 
 YAML_SUFFIXES = (".yaml", ".yml")
+SCRIPT_SUFFIX = ".ottl"
 
 _BAD_ENTRIES = {
     "symlink": ("GS0601", "a symbolic link", "commit the file itself, or include it"),

@@ -19,23 +19,24 @@ from gitsync.collector import document
 from gitsync.collector.builder import Limits
 from gitsync.collector.document import Node, Origin, Scalar, is_null, parse_mapping, scalar_value
 from gitsync.collector.findings import Findings
-from gitsync.diagnostics import Diagnostic
+from gitsync.collector.policy import BEFORE_PUBLISHING, WARNINGS, Policy
+from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.labels import Requirement, Selector, equals, requirement
 from gitsync.rollout.plan import ALL_AT_ONCE
-from gitsync.wording import quoted
+from gitsync.wording import did_you_mean, quoted
 
 REPOSITORY_FILE = "gitsync.yaml"
 TARGET_FILE = "target.yaml"
 ADDON_FILE = "addon.yaml"
 MANIFESTS = frozenset({REPOSITORY_FILE, TARGET_FILE, ADDON_FILE})
 
+_OFF = "off"
 _NOT_YET = {
     "addons": ("GS0902", "add-ons are"),
     "variants": ("GS0903", '"variants" is'),
     "bucketKey": ("GS0904", '"bucketKey" is'),
     "strategies": ("GS0906", '"strategies" is'),
     "windows": ("GS0907", '"windows" is'),
-    "policies": ("GS0908", '"policies" is'),
     "packages": ("GS0909", '"packages" is'),
     "suspend": ("GS0911", '"suspend" is'),
 }
@@ -52,19 +53,19 @@ class TreeLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectorBuild:
-    """The Collector that runs somewhere: its distribution and versions ("" and empty when not said)."""
-
-    distribution: str = ""
-    versions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Text:
     """A text and where it was written."""
 
     text: str
     at: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorBuild:
+    """The Collector that runs somewhere: its distribution and versions (None and empty when not said)."""
+
+    distribution: Text | None = None
+    versions: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Repository:
     types: tuple[TypeRule, ...] = ()
     limits: TreeLimits = TreeLimits()
     collector: CollectorBuild | None = None
+    policy: Policy = BEFORE_PUBLISHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ class Manifests:
             TypeRule(_text(one, "type"), _selector(one.get("selector"), findings))
             for one in _maps(node.get("agentTypes"))
         )
-        repository = Repository(aliases, types, _limits(node.get("limits")), _build(node.get("collector")))
+        policy = _policy(node.get("policies"), findings)
+        repository = Repository(aliases, types, _limits(node.get("limits")), _build(node.get("collector")), policy)
         return (None if findings.errors else repository), findings.done()
 
     def read_target(self, path: str, data: bytes) -> tuple[Target | None, tuple[Diagnostic, ...]]:
@@ -228,8 +231,37 @@ def _limits(node: Node | None) -> TreeLimits:
 def _build(node: Node | None) -> CollectorBuild | None:
     if not isinstance(node, document.Mapping):
         return None
-    versions = tuple(one.text for one in _texts(node.get("versions")))
-    return CollectorBuild(_value(node, "distribution", ""), versions)
+    distribution = None if is_null(node.get("distribution")) else _marked(node, "distribution")
+    return CollectorBuild(distribution, _texts(node.get("versions")))
+
+
+def _policy(node: Node | None, findings: Findings) -> Policy:
+    """What `policies` says; without it, what is right before publishing."""
+    if not isinstance(node, document.Mapping):
+        return BEFORE_PUBLISHING
+    components = node.get("components")
+    components = components if isinstance(components, document.Mapping) else document.Mapping((), node.origin)
+    severity: dict[str, Severity | None] = dict(BEFORE_PUBLISHING.severity)
+    written = node.get("severity")
+    for entry in written.entries if isinstance(written, document.Mapping) else ():
+        if entry.key not in WARNINGS:
+            hint = did_you_mean(entry.key, sorted(WARNINGS)) or "only findings that are warnings by themselves"
+            message = f"the severity of {quoted(entry.key)} cannot be chosen"
+            findings.error(entry.key_origin, "GS0412", message, hint)
+        elif isinstance(entry.value, Scalar):
+            severity[entry.key] = None if entry.value.text == _OFF else Severity(entry.value.text)
+    return Policy(
+        allow=_patterns(components.get("allow")),
+        deny=_patterns(components.get("deny")) or (),
+        providers=None if is_null(node.get("providers")) else frozenset(_patterns(node.get("providers")) or ()),
+        endpoints=_patterns(node.get("endpoints")),
+        severity=severity,
+    )
+
+
+def _patterns(node: Node | None) -> tuple[str, ...] | None:
+    """Texts of a list; None when there is no list."""
+    return None if is_null(node) else tuple(one.text for one in _texts(node))
 
 
 def _selector(node: Node | None, findings: Findings) -> Selector:

@@ -17,8 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitsync.bundle.disjoint import Aliases, as_yaml, candidate_pairs, common_labels, separation, show_labels
-from gitsync.bundle.files import YAML_SUFFIXES, Files, beginning
-from gitsync.bundle.manifest import ADDON_FILE, MANIFESTS, REPOSITORY_FILE, TARGET_FILE, Manifests, Target
+from gitsync.bundle.files import SCRIPT_SUFFIX, YAML_SUFFIXES, Files, beginning
+from gitsync.bundle.manifest import (
+    ADDON_FILE,
+    MANIFESTS,
+    REPOSITORY_FILE,
+    TARGET_FILE,
+    CollectorBuild,
+    Manifests,
+    Target,
+)
 from gitsync.bundle.version import COLLECTOR
 from gitsync.collector.document import Origin
 from gitsync.collector.findings import Findings
@@ -41,6 +49,7 @@ class TargetDirectory:
         has_manifest: whether it has one.
         label: of a `key=value` directory.
         fragments: its own YAML files, by name, without manifests.
+        scripts: its own files of OTTL, by name.
         place: where a finding about the whole target is shown.
     """
 
@@ -50,6 +59,7 @@ class TargetDirectory:
     has_manifest: bool
     label: Requirement | None
     fragments: tuple[str, ...]
+    scripts: tuple[str, ...]
     place: Origin
 
     @property
@@ -71,6 +81,7 @@ class SelectedTarget:
         selector: own and all ancestors'; None for the default target.
         priority: of the root target.
         connection: the nearest one; None when no target says anything, or when nothing is to be offered.
+        collector: the nearest one; None when no target says anything.
     """
 
     directory: TargetDirectory
@@ -80,6 +91,7 @@ class SelectedTarget:
     priority: int
     agent_type: str
     connection: Json | None = None
+    collector: CollectorBuild | None = None
     heads: dict[str, list[SelectedTarget]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -182,7 +194,8 @@ class Discovery:
             if name.endswith(YAML_SUFFIXES) and name not in MANIFESTS and not name.startswith(".")
         )
         requirement = None if label is None else equals(label[1], label[2])
-        return TargetDirectory(path, parent, manifest, has_manifest, requirement, fragments, place)
+        scripts = tuple(f"{path}/{name}" for name in names if name.endswith(SCRIPT_SUFFIX) and not name.startswith("."))
+        return TargetDirectory(path, parent, manifest, has_manifest, requirement, fragments, scripts, place)
 
     def _refuse_place(self, path: str, message: str, hint: str) -> None:
         self._findings.error(beginning(path), "GS0409", message, hint)
@@ -242,7 +255,14 @@ def _select(directory: TargetDirectory, parent: SelectedTarget | None) -> Select
         priority = DEFAULT_PRIORITY if manifest.default else manifest.priority or 0
         agent_type = manifest.agent_type or COLLECTOR
         return SelectedTarget(
-            directory, None, selector, manifest.trusted_only, priority, agent_type, manifest.connection or None
+            directory,
+            None,
+            selector,
+            manifest.trusted_only,
+            priority,
+            agent_type,
+            manifest.connection or None,
+            manifest.collector,
         )
     return SelectedTarget(
         directory,
@@ -252,6 +272,7 @@ def _select(directory: TargetDirectory, parent: SelectedTarget | None) -> Select
         parent.priority,
         manifest.agent_type or parent.agent_type,
         parent.connection if manifest.connection is None else manifest.connection or None,
+        manifest.collector or parent.collector,
     )
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from gitsync.bundle.tree import Commit
 from gitsync.collector.document import Origin
-from gitsync.diagnostics import Diagnostic
+from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.ids import BlobId, ConfigHash, SourceName, TargetId, VersionDigest
 from gitsync.labels import Selector, resolve
 from gitsync.rollout.plan import Plan
@@ -245,14 +245,42 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """A component that a target's configuration has; an agent whose build has none of these types cannot run it.
+
+    Attributes:
+        section: `receivers`, `exporters`, ... as agents report them.
+        id: as configured: `otlp/backup`.
+        types: the type that was written, its newest name and its old ones.
+        at: where it is configured.
+    """
+
+    section: str
+    id: str
+    types: frozenset[str]
+    at: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class CompileResult:
     """A bundle, or the reasons why there is none.
 
     Attributes:
         bundle: None exactly when a diagnostic is an error.
         files: every file of the commit that was judged, in path order.
+        needs: by path of the target: the components of its configuration.
+        lacking: how much it counts when agents of a target have no such component; None: it is not said.
     """
 
     bundle: Bundle | None
     diagnostics: tuple[Diagnostic, ...]
     files: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[Need, ...]] = field(default_factory=dict)
+    lacking: Severity | None = Severity.WARNING
+
+    def with_findings(self, more: tuple[Diagnostic, ...]) -> CompileResult:
+        """The result with further findings; an error among them takes the bundle away."""
+        if not more:
+            return self
+        diagnostics = tuple(sorted({*self.diagnostics, *more}))
+        return replace(self, bundle=None if has_errors(more) else self.bundle, diagnostics=diagnostics)

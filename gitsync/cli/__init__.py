@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from gitsync.cli import describe, get, history, keys, lab, restart, serve, sync, validate, verify, version
+from gitsync.cli import (
+    describe,
+    explain_code,
+    get,
+    history,
+    keys,
+    lab,
+    ottl,
+    restart,
+    serve,
+    sync,
+    validate,
+    verify,
+    version,
+)
 from gitsync.cli.failure import ExitCode, report
 
 app = typer.Typer(
@@ -26,11 +40,13 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.add_typer(get.app, name="get")
 app.add_typer(describe.app, name="describe")
+describe.explain_app.command("code")(explain_code.explain)
 app.add_typer(describe.explain_app, name="explain")
 app.command("sync")(sync.sync)
 app.add_typer(restart.app, name="restart")
 app.command("history")(history.history)
 app.command("validate")(validate.validate)
+app.add_typer(ottl.app, name="ottl")
 app.command("verify")(verify.verify)
 app.add_typer(keys.app, name="keys")
 app.command("lab")(lab.lab)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gitsync.cli.explain_code import ExplainGroup
 from gitsync.cli.get import connection_line, health_word, target_name
 from gitsync.cli.history import what_happened
 from gitsync.cli.options import DEFAULT_SERVER, DataDir, Format, Output, Server, Source
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from gitsync.cli.client import Client, Json
 
 app = typer.Typer(help="Everything about one agent, commit or target.", rich_markup_mode=None)
-explain_app = typer.Typer(help="Why an agent has what it has.", rich_markup_mode=None)
+explain_app = typer.Typer(
+    cls=ExplainGroup,
+    help="What a code means (gitsync explain GS0231), or why an agent has what it has.",
+    subcommand_metavar="CODE | COMMAND [ARGS]...",
+    rich_markup_mode=None,
+)
 AgentArgument = Annotated[str, typer.Argument(metavar="AGENT", help="Instance uid, or its host or instance name.")]
 
 

@@ -91,10 +91,14 @@ class Builder:
 
     Attributes:
         root: None before the first document's end, and for a file without content.
+        ended: a second document began that does not count.
     """
 
-    def __init__(self, path: str, limits: Limits, findings: Findings) -> None:
+    def __init__(self, path: str, limits: Limits, findings: Findings, *, as_the_collector: bool = False) -> None:
         self.root: Node | None = None
+        self.ended = False
+        self._as_the_collector = as_the_collector
+        self._closed: Origin | None = None
         self._path = path
         self._limits = limits
         self._findings = findings
@@ -121,12 +125,24 @@ class Builder:
         elif isinstance(event, events.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise Refused(
-                    self._origin(event),
-                    "GS0114",
-                    "a second document begins here",
-                    'the Collector would ignore it silently; make it a file of its own, or remove the "---"',
-                )
+                self._end(self._origin(event))
+        elif isinstance(event, events.DocumentEndEvent):
+            self._closed = self._origin(event)
+
+    def skip_rest(self) -> bool:
+        """Whether what cannot be read stands behind the end of the first document, and does not count."""
+        if self._closed is None or not self._as_the_collector:
+            return False
+        self._end(self._closed)
+        return True
+
+    def _end(self, at: Origin) -> None:
+        message = "a second document begins here"
+        hint = 'the Collector would ignore it silently; make it a file of its own, or remove the "---"'
+        if not self._as_the_collector:
+            raise Refused(at, "GS0114", message, hint)
+        self._findings.warning(at, "GS0114", message, hint)
+        self.ended = True
 
     def _origin(self, event: events.Event) -> Origin:
         mark = event.start_mark
@@ -169,19 +185,20 @@ class Builder:
         if name not in ("int", "float", "bool", "null"):
             self._bad_tag(event.tag, at)
         elif resolve(event.value) != name:
-            self._findings.error(at, "GS0115", f'the value does not fit its tag "!!{name}"', "leave the tag out")
+            self._report_tag(at, f'the value does not fit its tag "!!{name}"', "leave the tag out")
+            return resolve(event.value) if self._as_the_collector else "str"
         else:
             return name
         return "str"
 
     def _bad_tag(self, tag: str, at: Origin) -> None:
         shown = "!!" + tag.removeprefix(_STANDARD) if tag.startswith(_STANDARD) else tag
-        self._findings.error(
-            at,
-            "GS0115",
-            f"the tag {quoted(shown)} is not supported",
-            'put the value in double quotes if the "!" belongs to it',
-        )
+        hint = 'put the value in double quotes if the "!" belongs to it'
+        self._report_tag(at, f"the tag {quoted(shown)} is not supported", hint)
+
+    def _report_tag(self, at: Origin, message: str, hint: str) -> None:
+        say = self._findings.warning if self._as_the_collector else self._findings.error
+        say(at, "GS0115", message, hint)
 
     def _open(self, event: events.CollectionStartEvent) -> None:
         at = self._origin(event)

@@ -12,16 +12,9 @@ from collections.abc import Callable
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Node
 from gitsync.collector.pipelines import SECTIONS, Component, Pipeline, Reference, Wiring, read_wiring
+from gitsync.collector.usage import SOURCES, read_usage
 from gitsync.diagnostics import Diagnostic
 from gitsync.wording import did_you_mean, quoted
-
-_SOURCES = {
-    "receivers": ("receivers", "connectors"),
-    "processors": ("processors",),
-    "exporters": ("exporters", "connectors"),
-    "extensions": ("extensions",),
-}
-"""Where the ids of a list may be configured."""
 
 
 def check_fragment(node: Node, path: str) -> tuple[Diagnostic, ...]:
@@ -39,7 +32,12 @@ def check_collector(node: Node, *, path: str) -> tuple[Diagnostic, ...]:
         path: named by findings about the whole configuration.
     """
     findings = Findings(path)
-    wiring = read_wiring(node, findings)
+    check_wiring(read_wiring(node, findings), findings)
+    return findings.done()
+
+
+def check_wiring(wiring: Wiring, findings: Findings) -> None:
+    """The rules about references (GS0206, GS0211 to GS0217) for what `read_wiring` found."""
     _check_pipelines(wiring, findings)
     _check_references(wiring, findings)
     _check_connectors(wiring, findings)
@@ -47,7 +45,6 @@ def check_collector(node: Node, *, path: str) -> tuple[Diagnostic, ...]:
     for section in ("receivers", "exporters"):
         if not findings.errors and wiring.sections[section] == {}:
             findings.error(wiring.service, "GS0216", f"no {section} are configured", f"add one under {section}")
-    return findings.done()
 
 
 def _check_pipelines(wiring: Wiring, findings: Findings) -> None:
@@ -80,7 +77,7 @@ def _check_references(wiring: Wiring, findings: Findings) -> None:
 
 
 def _check_list(wiring: Wiring, name: str, items: tuple[Reference, ...] | None, user: str, findings: Findings) -> None:
-    sources = [wiring.sections[section] for section in _SOURCES[name]]
+    sources = [wiring.sections[section] for section in SOURCES[name]]
     known: set[str] = set()
     for source in sources:
         if source is None:
@@ -92,7 +89,7 @@ def _check_list(wiring: Wiring, name: str, items: tuple[Reference, ...] | None, 
                 item.origin,
                 "GS0212",
                 f"{user} uses {name[:-1]} {quoted(item.id)}, which is not configured",
-                _missing_hint(wiring, name, item.id, known),
+                "" if findings.full else _missing_hint(wiring, name, item.id, known),
             )
 
 
@@ -157,17 +154,10 @@ def _check_unused(wiring: Wiring, findings: Findings) -> None:
     """Silent in the Collector. Said only when all else is right: a wrong name leaves the right one unused."""
     if findings.errors:
         return
-    used: dict[str, set[str]] = {name: set() for name in SECTIONS}
-    for pipeline in wiring.pipelines or ():
-        for name, items in pipeline.lists():
-            for section in _SOURCES[name]:
-                used[section].update(item.id for item in items or ())
-    used["extensions"].update(item.id for item in wiring.extensions or ())
+    usage = read_usage(wiring)
     for name in SECTIONS:
-        if wiring.extensions is None if name == "extensions" else not _knows_all_lists(wiring):
-            continue
         for component in (wiring.sections[name] or {}).values():
-            if component.id not in used[name]:
+            if not usage.uses(name, component.id):
                 _warn_unused(component, findings)
 
 

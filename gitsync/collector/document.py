@@ -60,22 +60,34 @@ class ParseResult:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def parse_yaml(path: str, data: bytes, limits: Limits = DEFAULT_LIMITS) -> ParseResult:
-    """Reads one YAML or JSON document; never raises. Codes GS0101 to GS0119."""
+def parse_yaml(
+    path: str, data: bytes, limits: Limits = DEFAULT_LIMITS, *, as_the_collector: bool = False
+) -> ParseResult:
+    """Reads one YAML or JSON document; never raises. Codes GS0101 to GS0119.
+
+    Args:
+        path: named by findings.
+        data: the file.
+        limits: what it may cost.
+        as_the_collector: a second document and tags are what they are to the Collector, ignored; and a warning.
+    """
     findings = Findings(path)
     text = decode(path, data, limits.file_bytes, findings)
     if text is None:
         return ParseResult(None, findings.done())
-    builder = Builder(path, limits, findings)
+    builder = Builder(path, limits, findings, as_the_collector=as_the_collector)
     try:
         with contextlib.closing(_events(text)) as stream:
             for event in stream:
                 builder.feed(event)
+                if builder.ended:
+                    break
     except Refused as refused:
         findings.error(refused.at, refused.code, refused.message, refused.hint)
     except yaml.YAMLError as error:
-        why = explain(error, path, text.splitlines())
-        findings.error(why.at, why.code, why.message, why.hint)
+        if not builder.skip_rest():
+            why = explain(error, path, text.splitlines())
+            findings.error(why.at, why.code, why.message, why.hint)
     if findings.errors:
         return ParseResult(None, findings.done())
     root = builder.root
@@ -85,10 +97,10 @@ def parse_yaml(path: str, data: bytes, limits: Limits = DEFAULT_LIMITS) -> Parse
 
 
 def parse_mapping(
-    path: str, data: bytes, limits: Limits = DEFAULT_LIMITS
+    path: str, data: bytes, limits: Limits = DEFAULT_LIMITS, *, as_the_collector: bool = False
 ) -> tuple[Mapping | None, tuple[Diagnostic, ...]]:
     """Like `parse_yaml`, for files whose top must be a map (GS0118 if not); None if there is an error."""
-    result = parse_yaml(path, data, limits)
+    result = parse_yaml(path, data, limits, as_the_collector=as_the_collector)
     if result.node is None or isinstance(result.node, Mapping):
         return result.node, result.diagnostics
     findings = Findings(path)

@@ -26,4 +26,25 @@ def parse_duration(text: str) -> int | None:
         scale = _UNITS[part[3]]
         total += int(part[1] or "0") * scale + (int(part[2]) * scale // 10 ** len(part[2]) if part[2] else 0)
         at = part.end()
-    return sign * total if total <= _LARGEST else None
+    # The least value has no positive counterpart.
+    return sign * total if total <= _LARGEST + (sign < 0) else None
+
+
+def format_duration(nanoseconds: int) -> str:
+    """The text of a duration in the largest units that need no fraction: `90s` is `1m30s`, 1500000 `1.5ms`."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    if rest < _UNITS["s"]:
+        unit = next(one for one in ("ms", "us", "ns") if rest >= _UNITS[one])
+        return f"{sign}{_decimal(rest, _UNITS[unit])}{unit}"
+    hours, rest = divmod(rest, _UNITS["h"])
+    minutes, rest = divmod(rest, _UNITS["m"])
+    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
+    return sign + "".join(parts) + (f"{_decimal(rest, _UNITS['s'])}s" if rest else "")
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, fraction = divmod(value, unit)
+    digits = str(fraction).rjust(len(str(unit)) - 1, "0").rstrip("0") if fraction else ""
+    return f"{whole}.{digits}" if digits else str(whole)

@@ -37,11 +37,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A configured component; `origin` is the place of its id."""
+    """A configured component; `origin` is the place of its id, `node` its settings."""
 
     section: str
     id: str
     origin: Origin
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _section(name: str, entry: Entry | None, findings: Findings) -> dict[str, Co
             first = found[text].origin
             findings.error(one.key_origin, "GS0204", f"{quoted(text)} is already defined under {name} at {first}")
             continue
-        found[text] = Component(name, text, one.key_origin)
+        found[text] = Component(name, text, one.key_origin, one.value)
         if not isinstance(one.value, Mapping) and not is_null(one.value) and not is_filled_in(one.value):
             findings.error(
                 one.value.origin,

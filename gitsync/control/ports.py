@@ -194,6 +194,9 @@ class Store(Protocol):
     async def count_agents(self) -> Mapping[tuple[TargetId | None, SyncState], int]:
         """Known, not long silent agents by target and state."""
 
+    async def count_builds(self, source: SourceName) -> Mapping[tuple[str, bytes], int]:
+        """Known, not long silent agents of a source, by path of their target and hash of their components."""
+
     async def list_attempts(self, uid: AgentUid, limit: int) -> Sequence[AttemptRecord]:
         """Newest first."""
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from gitsync.bundle.tree import Commit
 from gitsync.bundle.version import CompileResult
+from gitsync.control.lacking import find_lacking
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Compiler, Random, Repository, Store
@@ -259,6 +260,7 @@ class SourceSync:
         if refusal:
             return await self._refuse(commit, refusal)
         result = await self._compiler.compile(await self._repository.load_tree(commit.id))
+        result = result.with_findings(await find_lacking(self.name, result, self._store))
         return await self._conclude(commit, result, actor, lease)
 
     async def _is_behind(self) -> bool:

@@ -147,6 +147,19 @@ class Agents(Subject):
             rows = (await connection.execute(counted)).all()
         return {(_target(row.source, row.path), SyncState(row.state)): row.agents for row in rows}
 
+    async def count_builds(self, source: SourceName) -> Mapping[tuple[str, bytes], int]:
+        """Agents of a source that report components, by path of their target and hash of the components."""
+        columns = (agent_status.c.path, agent.c.components)
+        counted = (
+            select(*columns, func.count().label("agents"))
+            .join(agent, agent.c.uid == agent_status.c.uid)
+            .where(agent.c.silent.is_(False), agent_status.c.source == source, agent.c.components.is_not(None))
+            .group_by(*columns)
+        )
+        async with self._db.read() as connection:
+            rows = (await connection.execute(counted)).all()
+        return {(row.path, bytes(row.components)): row.agents for row in rows}
+
     async def list_attempts(self, uid: AgentUid, limit: int) -> Sequence[AttemptRecord]:
         """Newest first, by when they were offered."""
         found = (

@@ -43,6 +43,7 @@ _ALLOWED = frozenset(
         ("gitsync.bundle.tree", "Commit"),
         ("gitsync.bundle.version", "Bundle"),
         ("gitsync.bundle.version", "CompileResult"),
+        ("gitsync.bundle.version", "Need"),
         ("gitsync.bundle.version", "ConfigObject"),
         ("gitsync.bundle.version", "MatchRules"),
         ("gitsync.bundle.version", "Payload"),

@@ -6,7 +6,7 @@ from gitsync.collector.document import DEFAULT_LIMITS, Mapping, parse_mapping, p
 from gitsync.collector.emit import emit
 from gitsync.collector.merge import provenance
 from gitsync.collector.paths import expand_paths
-from gitsync.collector.spelling import nearest
+from gitsync.wording import nearest
 
 
 def alias_bomb(levels: int, width: int) -> bytes:

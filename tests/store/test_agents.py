@@ -219,6 +219,21 @@ async def test_counts_are_by_target_and_state(store: SqlStore) -> None:
     }
 
 
+async def test_builds_are_counted_by_target_for_agents_that_report_their_components(store: SqlStore) -> None:
+    other = TargetId(SourceName("other"), "agents")
+    records = [
+        a_record(1, components=b"one"),
+        a_record(2, components=b"one"),
+        a_record(3, components=b"two"),
+        a_record(4, components=None),
+        a_record(5, components=b"one", target=other),
+    ]
+    await store.save_agents(records, [])
+    assert await store.count_builds(TARGET.source) == {(TARGET.path, b"one"): 2, (TARGET.path, b"two"): 1}
+    await store.sweep(Retention(), NOW + timedelta(days=30))
+    assert set(await store.count_builds(other.source)) <= {("agents", b"one")}
+
+
 async def test_an_agent_that_lost_its_target_is_counted_without_one_and_keeps_its_memory(store: SqlStore) -> None:
     await store.save_agents([a_record(1, reason=str(Reason.NO_TARGET))], [])
     assert await store.count_agents() == {(None, SyncState.PENDING): 1}

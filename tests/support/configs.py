@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.support.configrepo import QUIET
+
 
 def collector(port: int = 4317, *, exporter: str = "debug") -> str:
     """A whole Collector configuration."""
@@ -22,7 +24,7 @@ service:
 
 
 FLEET = {
-    "gitsync.yaml": "apiVersion: gitsync/v1\nkind: Repository\n",
+    "gitsync.yaml": f"apiVersion: gitsync/v1\nkind: Repository\n{QUIET}",
     "agents/target.yaml": "selector:\n  matchLabels: {role: agent}\n",
     "agents/collector.yaml": collector(4317),
     "gateways/target.yaml": "selector:\n  matchLabels: {role: gateway}\n",

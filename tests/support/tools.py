@@ -53,12 +53,18 @@ class ToolMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GoTool:
-    """A Go program pinned in `tests/interop/agents/<module>` by `modfile` and the `.sum` file next to it."""
+    """A Go program pinned in `tests/interop/agents/<module>` by `modfile` and the `.sum` file next to it.
+
+    Another `directory` may hold the Go module; `packages` are then the folders in it that the program is made of, and
+    it is compiled as `go build` does there by default, so that the compiled packages are shared with other programs.
+    """
 
     module: str
     version: str
     package: str
     modfile: str
+    directory: Path | None = None
+    packages: tuple[str, ...] = (".",)
 
     @property
     def name(self) -> str:
@@ -67,9 +73,11 @@ class GoTool:
 
     def key(self) -> str:
         """Directory in the cache, as a pattern: without Go any build of these sources is as good."""
-        module = AGENTS / self.module
+        module = self.directory or AGENTS / self.module
         pins = module / self.modfile
-        sources = [pins, pins.with_suffix(".sum"), *sorted(module.glob("*.go"))]
+        sources = [pins, pins.with_suffix(".sum")]
+        for package in self.packages:
+            sources += sorted((module / package).glob("*.go"))
         return f"{self.name}-{_digest(sources)}-{go_version() or '*'}"
 
     def obstacle(self) -> str:
@@ -87,14 +95,15 @@ class GoTool:
             ToolMissing: the build failed.
         """
         nice = ["nice", "-n", "10"] if shutil.which("nice") else []
-        pinned = [f"-modfile={self.modfile}", "-mod=readonly", "-trimpath", "-ldflags=-s -w"]
+        trimmed = [] if self.directory else ["-trimpath"]
+        pinned = [f"-modfile={self.modfile}", "-mod=readonly", *trimmed, "-ldflags=-s -w"]
         _run(
             self.name,
             [*nice, "go", "build", *pinned, "-o", str(self.artifact(home)), self.package],
-            directory=AGENTS / self.module,
+            directory=self.directory or AGENTS / self.module,
             environment={
                 **os.environ,
-                "CGO_ENABLED": "0",
+                **({} if self.directory else {"CGO_ENABLED": "0"}),
                 "GOFLAGS": "-buildvcs=false",
                 "GOTOOLCHAIN": "local",
                 "GOWORK": "off",

@@ -42,7 +42,12 @@ def test_every_module_and_its_types_are_in_it(wheel: zipfile.ZipFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "directory"), [("gitsync/schemas", "schemas"), ("gitsync/lab/config-repo", "examples/config-repo")]
+    ("link", "directory"),
+    [
+        ("gitsync/schemas", "schemas"),
+        ("gitsync/lab/config-repo", "examples/config-repo"),
+        ("gitsync/pages", "docs/reference/diagnostics"),
+    ],
 )
 def test_what_is_linked_into_the_package_is_in_it_as_files(wheel: zipfile.ZipFile, link: str, directory: str) -> None:
     found = {name: wheel.read(name) for name in wheel.namelist() if name.startswith(f"{link}/")}

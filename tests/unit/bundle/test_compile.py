@@ -8,7 +8,7 @@ from gitsync.collector.document import Origin
 from gitsync.diagnostics import Severity
 from gitsync.ids import show_digest
 from tests.support.compiling import body_of, bundle_of, codes_of, compiled, payload_of
-from tests.support.configrepo import COLLECTOR_YAML, tree_of
+from tests.support.configrepo import COLLECTOR_YAML, QUIET, tree_of
 
 C = COLLECTOR_YAML
 ALL = {"a/target.yaml": "selector: {}\n", "a/c.yaml": C}
@@ -77,18 +77,18 @@ def test_remove_takes_inherited_keys_out() -> None:
 
 
 def test_a_list_may_drop_what_was_removed_without_a_warning() -> None:
-    shared = C.replace("  debug:", "  debug:\n  nop:\n  otlp:\n    endpoint: x", 1).replace(
-        "[debug]", "[debug, nop, otlp]"
+    shared = C.replace("  debug:", "  debug:\n  nop:\n  otlp_grpc:\n    endpoint: x:1", 1).replace(
+        "[debug]", "[debug, nop, otlp_grpc]"
     )
     child = "service: {pipelines: {traces: {exporters: [debug]}}}\n"
     removed = {
         "a/c.yaml": shared,
-        "a/x=1/target.yaml": "remove: [exporters::nop, exporters::otlp]",
+        "a/x=1/target.yaml": "remove: [exporters::nop, exporters::otlp_grpc]",
         "a/x=1/c.yaml": child,
     }
     assert codes_of(compiled(ALL | removed)) == []
     assert codes_of(compiled(ALL | removed | {"a/x=1/target.yaml": "remove: [exporters::nop]"})) == ["GS0217", "GS0301"]
-    whole = {"a/x=1/target.yaml": "remove: ['service::pipelines::traces', 'exporters::nop', 'exporters::otlp']"}
+    whole = {"a/x=1/target.yaml": "remove: ['service::pipelines::traces', 'exporters::nop', 'exporters::otlp_grpc']"}
     again = "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}\n"
     assert codes_of(compiled(ALL | removed | whole | {"a/x=1/c.yaml": again})) == []
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_read_hides_only_what_depends_on_it() -> None:
 
 
 def test_a_warning_does_not_reject_a_commit() -> None:
-    result = compiled(ALL | {"a/c.yaml": C.replace("receivers:\n", "receivers:\n  otlp/unused:\n", 1)})
+    result = compiled(ALL | {"a/c.yaml": C.replace("receivers:\n", "receivers:\n  nop/unused:\n", 1)})
     assert codes_of(result) == ["GS0217"]
     assert result.bundle is not None
 
@@ -246,7 +246,7 @@ def test_collector_keys_have_no_place_in_a_target_for_others() -> None:
 def test_the_limits_of_gitsync_yaml_hold() -> None:
     large = compiled(ALL | {"gitsync.yaml": "limits: {file_bytes: 100}"})
     assert [(one.code, one.path) for one in large.diagnostics] == [("GS0605", "a/c.yaml")]
-    many = compiled(ALL | {"gitsync.yaml": "limits: {files: 2}"})
+    many = compiled(ALL | {"gitsync.yaml": QUIET + "limits: {files: 2}"})
     assert [(one.code, one.path) for one in many.diagnostics] == [("GS0606", "gitsync.yaml")]
     assert codes_of(compiled(ALL | {"gitsync.yaml": "limits: {files: 20000}"})) == ["GS0404"]
 

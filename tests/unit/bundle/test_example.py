@@ -13,7 +13,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "config-repo"
 SLIM = {
     "receivers": {"otlp", "hostmetrics"},
     "processors": {"batch", "memory_limiter", "transform", "filter"},
-    "exporters": {"debug", "nop", "otlp", "otlphttp"},
+    "exporters": {"debug", "nop", "otlp_grpc", "otlp_http"},
     "extensions": {"health_check", "opamp"},
 }
 

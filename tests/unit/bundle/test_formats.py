@@ -20,8 +20,8 @@ UID = "018f6c3e-7a1b-7c2d-9e4f-0123456789ab"
 @pytest.mark.parametrize(
     ("path", "digest"),
     [
-        ("agents", "3f5bf2a60188c711d5bb501a392076f537c25658721b41259a39661f33c1055e"),
-        ("agents/env=prod", "2e5d7fc3b052c7495bbe95f9e5aa69391c2e262ce3e789bbc4ce4a89effbf05a"),
+        ("agents", "048a75dda215ab7aa5bbe9fb4c271f839468361323730a50bf5200b1fb857f05"),
+        ("agents/env=prod", "672d9bb5da8a8425c30b000dad2c11df42e4447b9111fa0c9e3a8dbd0cee1fa8"),
     ],
 )
 def test_a_tree_compiles_to_the_same_bytes_for_ever(path: str, digest: str) -> None:

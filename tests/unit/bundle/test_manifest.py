@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from gitsync.bundle.manifest import CollectorBuild, Manifests, Repository, Target, TreeLimits
+from gitsync.bundle.manifest import Manifests, Repository, Target, TreeLimits
 from gitsync.diagnostics import Diagnostic
 from gitsync.labels import parse_selector
 from tests.support.compiling import catalog
@@ -50,7 +50,10 @@ def test_gitsync_yaml_gives_aliases_types_limits_and_the_collector() -> None:
     assert read.aliases == {"env": ("deployment.environment.name", "deployment.environment")}
     assert [(one.type, one.selector) for one in read.types] == [("sdk", parse_selector("telemetry.sdk.language"))]
     assert read.limits == TreeLimits(combinations=256, files=20, file_bytes=1000)
-    assert read.collector == CollectorBuild("contrib", ("0.149.0",))
+    assert read.collector is not None
+    assert read.collector.distribution is not None
+    assert (read.collector.distribution.text, read.collector.distribution.at.line) == ("contrib", 5)
+    assert [one.text for one in read.collector.versions] == ["0.149.0"]
 
 
 def test_target_yaml_gives_the_selector_and_the_places_of_its_keys() -> None:

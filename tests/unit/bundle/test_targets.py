@@ -6,7 +6,7 @@ from gitsync.bundle.targets import DEFAULT_PRIORITY
 from gitsync.bundle.version import Bundle
 from gitsync.labels import Selector, parse_selector
 from tests.support.compiling import bundle_of, codes_of, compiled
-from tests.support.configrepo import COLLECTOR_YAML, tree_of
+from tests.support.configrepo import COLLECTOR_YAML, QUIET, tree_of
 
 C = COLLECTOR_YAML
 
@@ -154,7 +154,7 @@ def test_siblings_deeper_down_are_compared_too() -> None:
 def test_a_target_of_another_type_than_its_parent_meets_targets_of_its_own_type() -> None:
     sdk = "agentType: sdk\ninherit: false\nobjects: [{name: a, file: c.json}]\n"
     files = {
-        "gitsync.yaml": "agentTypes: [{type: sdk, selector: {matchLabels: {sdk: 'yes'}}}]",
+        "gitsync.yaml": QUIET + "agentTypes: [{type: sdk, selector: {matchLabels: {sdk: 'yes'}}}]",
         "a/target.yaml": "selector: {matchLabels: {role: x}}",
         "a/c.yaml": C,
         "a/apps/target.yaml": sdk + "selector: {matchLabels: {app: checkout}}",
@@ -179,7 +179,7 @@ def test_aliases_count_when_selectors_are_compared() -> None:
 
 def test_a_thousand_siblings_are_compared_quickly() -> None:
     files = {f"host=h{number}/c.yaml": "" for number in range(1000)}
-    result = compiled(tree_of(files | {"gitsync.yaml": "", "host=h1/c.yaml": C}))
+    result = compiled(tree_of(files | {"gitsync.yaml": QUIET, "host=h1/c.yaml": C}))
     assert set(codes_of(result)) == {"GS0519"}
 
 

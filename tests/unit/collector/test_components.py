@@ -3,9 +3,9 @@
 import pytest
 
 from gitsync.collector.components import BadId, normal_id, parse_component_id, parse_pipeline_id
-from gitsync.collector.findings import Findings
+from gitsync.collector.findings import MORE, Findings, joined
 from gitsync.collector.node import Origin
-from gitsync.diagnostics import Severity
+from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.wording import did_you_mean, nearest, quoted
 
 
@@ -98,13 +98,34 @@ def test_findings_are_sorted_without_repetition_and_bounded() -> None:
     findings.warning(Origin("c.yaml", 9, 1), "GS0217", "later")
     findings.error(Origin("c.yaml", 2, 1), "GS0201", "first")
     findings.error(Origin("c.yaml", 2, 1), "GS0201", "first")
-    findings.error(None, "GS0206", "beyond the limit")
+    findings.error(None, "GS0201", "beyond the limit")
     assert [(one.line, one.code, one.severity) for one in findings.done()] == [
         (2, "GS0201", Severity.ERROR),
         (9, "GS0217", Severity.WARNING),
         (0, "GS0100", Severity.ERROR),
     ]
     assert findings.errors == 3
+    assert findings.full
+
+
+def test_a_flood_of_one_code_does_not_hide_another_that_a_policy_may_count() -> None:
+    findings = Findings("c.yaml", limit=2)
+    for line in range(1, 5):
+        findings.warning(Origin("c.yaml", line, 1), "GS1103", "flood")
+    findings.warning(Origin("c.yaml", 9, 1), "GS1104", "meant to be overlooked")
+    assert [one.code for one in findings.done()] == ["GS1103", "GS1103", "GS1104", "GS0100"]
+
+
+def test_a_finding_that_holds_in_some_versions_names_them_unless_some_are_left_out() -> None:
+    here, there = a_finding("GS0231", "here"), a_finding("GS0231", "there")
+    more, fewer = a_finding(MORE, "7 more"), a_finding(MORE, "6 more")
+    assert [one.message for one in joined({"0.1.0": [here, there], "0.2.0": [here]})] == ["here", "there (in 0.1.0)"]
+    assert list(joined({"0.1.0": [here, there, more], "0.2.0": [here, fewer]})) == [here, there, more]
+    assert list(joined({"0.1.0": [here, here], "0.2.0": [here, here]})) == [here]
+
+
+def a_finding(code: str, message: str) -> Diagnostic:
+    return Diagnostic("c.yaml", 1, 1, Severity.ERROR, code, message, "")
 
 
 def test_a_users_text_stays_on_one_line() -> None:

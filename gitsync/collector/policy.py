@@ -1,0 +1,164 @@
+"""`Policy`: what one repository allows beyond what the Collector does, and how much warnings count.
+
+Ids are `kind/type` with the newest name (`exporter/otlp_grpc`) or an old one; `*` stands for any characters. Endpoints
+are hosts with or without a port (`*.example.com`, `10.0.0.*:4317`); a pattern without a port fits any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from gitsync.collector import node as tree
+from gitsync.collector.expansion import providers_of
+from gitsync.collector.findings import Findings
+from gitsync.collector.node import Node, Origin, Scalar, Sequence
+from gitsync.collector.settings import is_known
+from gitsync.diagnostics import Diagnostic, Severity
+from gitsync.wording import quoted
+
+AT_START = frozenset({"GS0280", "GS0281", "GS0282", "GS0284"})
+"""Warnings about what the Collector's own `validate` accepts and what stops the Collector when it
+starts. In a config repository they are errors: nothing that cannot start is published."""
+
+LACKING = "GS0801"
+"""Agents of a target report a build without a component that their configuration has."""
+WARNINGS = (
+    AT_START
+    | {"GS0114", "GS0217", "GS0224", "GS0225", "GS0226", "GS0227", "GS0236", "GS0238", "GS0239", "GS0242"}
+    | {"GS0283", "GS0286", "GS0287", "GS0288", "GS0301", LACKING, "GS0913", "GS1101", "GS1102", "GS1103", "GS1104"}
+    | {f"GS{number}" for number in range(1080, 1092)}
+)
+"""Codes of findings that are warnings by themselves: what a policy can make an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is allowed.
+
+    Attributes:
+        allow: ids of components; None: all.
+        deny: ids that are not allowed even so.
+        providers: schemes of `${scheme:…}`; None: all.
+        endpoints: where exporters may send; None: anywhere.
+        severity: by code, of findings that are warnings otherwise; None: they are not said.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+    providers: frozenset[str] | None = None
+    endpoints: tuple[str, ...] | None = None
+    severity: Mapping[str, Severity | None] = field(default_factory=dict)
+
+    def judge(self, found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+        """The findings with the severities of this policy; an error never becomes a warning."""
+        for one in found:
+            wanted = self.severity.get(one.code, one.severity)
+            if one.severity is Severity.ERROR or wanted is Severity.WARNING:
+                yield one
+            elif wanted is Severity.ERROR:
+                yield replace(one, severity=Severity.ERROR)
+
+    def allows(self, names: Iterable[str]) -> bool:
+        """Whether a component may be used, by any of its names (`exporter/otlp_grpc`, `exporter/otlp`)."""
+        return (self.allow is None or _any_fits(names, self.allow)) and not self.denies(names)
+
+    def denies(self, names: Iterable[str]) -> bool:
+        """Whether a component is forbidden, by any of its names."""
+        return _any_fits(names, self.deny)
+
+
+AS_THE_COLLECTOR = Policy()
+"""The verdict of the Collector's own `validate`; for single files."""
+BEFORE_PUBLISHING = Policy(severity=MappingProxyType(dict.fromkeys(AT_START, Severity.ERROR)))
+"""For config repositories."""
+
+
+def _any_fits(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, one) for one in patterns for name in names)
+
+
+def check_component(policy: Policy, names: tuple[str, ...], shown: str, at: Origin, findings: Findings) -> None:
+    """GS1106: a component that the policy does not allow.
+
+    Args:
+        names: every `kind/type` that it has, the newest first.
+    """
+    if policy.allows(names):
+        return
+    denied = policy.denies(names)
+    allowed = ", ".join(policy.allow or ()) or "anything else"
+    hint = f"policies.components.deny in gitsync.yaml names it; allowed: {allowed}" if denied else f"allowed: {allowed}"
+    findings.error(at, "GS1106", f"{shown} is not allowed in this repository", hint)
+
+
+def check_providers(policy: Policy, root: Node, findings: Findings) -> None:
+    """GS1105: a provider (`${file:…}`) that the policy does not allow."""
+    if policy.providers is None:
+        return
+    for scalar in _texts(root):
+        for scheme in providers_of(scalar.text):
+            if scheme not in policy.providers:
+                allowed = ", ".join(sorted(policy.providers)) or "none"
+                message = f"the provider {quoted(scheme)} is not allowed in this repository"
+                findings.error(scalar.origin, "GS1105", message, f"allowed: {allowed}")
+
+
+def check_endpoints(policy: Policy, exporter: tree.Mapping, findings: Findings) -> None:
+    """GS1107: an exporter would send to a host that the policy does not allow."""
+    if policy.endpoints is None:
+        return
+    for scalar in _endpoints(exporter):
+        if not is_known(scalar):
+            hint = "the agent fills it in, so it cannot be checked; write it out"
+            findings.error(scalar.origin, "GS1107", f"the endpoint {quoted(scalar.text)} is not known here", hint)
+        elif scalar.text and not _fits(scalar.text, policy.endpoints):
+            hint = f"allowed: {', '.join(policy.endpoints) or 'none'}"
+            message = f"sending to {quoted(scalar.text)} is not allowed in this repository"
+            findings.error(scalar.origin, "GS1107", message, hint)
+
+
+_SENDS = ("endpoint", "endpoints", "brokers", "hostnames", "address", "url", "hosts")
+
+
+def _endpoints(node: Node) -> Iterator[Scalar]:
+    """Texts below keys that say where data goes."""
+    waiting: list[tuple[Node, bool]] = [(node, False)]
+    while waiting:
+        here, sends = waiting.pop()
+        if isinstance(here, Scalar):
+            if sends and here.tag == "str":
+                yield here
+        elif isinstance(here, Sequence):
+            waiting.extend((one, sends) for one in reversed(here.items))
+        else:
+            for entry in reversed(here.entries):
+                named = entry.key in _SENDS or entry.key.endswith("_endpoint")
+                waiting.append((entry.value, named and not isinstance(entry.value, tree.Mapping)))
+
+
+def _fits(endpoint: str, patterns: Iterable[str]) -> bool:
+    place = endpoint.partition("://")[2] if "://" in endpoint else endpoint
+    authority = place.partition("/")[0].rpartition("@")[2].lower()
+    host = authority.rpartition(":")[0] if authority.rpartition(":")[2].isdigit() else authority
+    return any(fnmatchcase(authority if _has_port(one) else host, one.lower()) for one in patterns)
+
+
+def _has_port(pattern: str) -> bool:
+    last = pattern.rpartition(":")[2]
+    return ":" in pattern and (last.isdigit() or last == "*") and not pattern.endswith("]")
+
+
+def _texts(root: Node) -> Iterator[Scalar]:
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, Scalar):
+            if here.tag == "str" and "${" in here.text:
+                yield here
+        elif isinstance(here, Sequence):
+            waiting.extend(reversed(here.items))
+        else:
+            waiting.extend(entry.value for entry in reversed(here.entries))
