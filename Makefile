@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 # Two workers fit two cores; override with `make test JOBS=8`.
 JOBS ?= 2
 
-.PHONY: help run test test-slow interop check fmt bench lock proto clean setup
+.PHONY: help run test test-slow interop check fmt bench schemas agreement lock proto clean setup
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -46,6 +46,14 @@ fmt: $(STAMP) ## format and fix
 bench: $(STAMP) ## measure beside opamp-go, and write bench/RESULTS.md (25 minutes; needs Go)
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; uv pip install -q --python $(BIN)/python --require-hashes -r requirements/bench.txt
 	$(BIN)/python -m bench
+
+schemas: ## generate schemas/collector from the Collector's own Go code (20 minutes at first; needs Go)
+	cd schemas/generator && export GOPROXY="$$(go env GOPROXY | cut -d, -f1)" GOFLAGS=-buildvcs=false && \
+	  go run ./cmd/generate && go run -modfile=v0.149.mod -tags v0_149 ./cmd/generate
+
+agreement: $(STAMP) ## where our verdicts differ from a real Collector's, and the page about it
+	$(BIN)/python -m tests.agreement.page
+	$(BIN)/python -m tests.agreement.report
 
 lock: ## renew requirements/*.txt from pyproject.toml
 	uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements/run.txt

@@ -24,8 +24,12 @@ from bench.profiling import profile_lines
 from bench.programs import CACHE, HERE, Talking, build
 from bench.sides import Plan, run_side
 from bench.story import measure_story, story_lines
+from bench.validation import measure_validation
+from bench.validation_page import page
 
 PARTS = ("plain", "tls", "growth", "story")
+VALIDATE = "validate"
+"""A part of its own, with a page of its own: its other side is not opamp-go."""
 PLANS = {
     "plain": Plan(steps=(10_000,)),
     "tls": Plan(steps=(4_000,), beats_per_second=1000, tls=True),
@@ -109,11 +113,14 @@ def main() -> None:
     """Measures and writes."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="renew one part of the results")
+    parser.add_argument("--only", choices=(*PARTS, VALIDATE), help="renew one part of the results")
     parser.add_argument("--quick", action="store_true", help="few repetitions; shown, and not written")
     parser.add_argument("--agents", type=int, help="another number of agents")
     parser.add_argument("--cycles", type=int, help="another number of turns")
     arguments = parser.parse_args()
+    if arguments.only == VALIDATE:
+        validate(quick=arguments.quick)
+        return
     kept = CACHE / "parts.json"
     parts: dict[str, Any] = json.loads(kept.read_text()) if arguments.only and kept.exists() else {}
     for name in PARTS:
@@ -124,6 +131,15 @@ def main() -> None:
             print("\n".join(show(name, parts[name])), flush=True)
             if not arguments.quick and not arguments.agents:
                 write({one: parts[one] for one in PARTS if one in parts}, kept)
+
+
+def validate(*, quick: bool) -> None:
+    """Measures validation, and writes its page."""
+    text = page(measure_validation(quick=quick))
+    print(text, flush=True)
+    if not quick:
+        (HERE / "VALIDATION.md").write_text(text)
+        print("wrote bench/VALIDATION.md", flush=True)
 
 
 def write(parts: dict[str, Any], kept: Path) -> None:

@@ -63,10 +63,14 @@ class Talking:
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Sends one command, and waits until it is done."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"cmd": command, **arguments}) + "\n")
-        self._process.stdin.flush()
+        self.send(json.dumps({"cmd": command, **arguments}) + "\n")
         return self.read()
+
+    def send(self, lines: str) -> None:
+        """Sends lines; each has an answer to be read."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(lines)
+        self._process.stdin.flush()
 
     def stop(self) -> None:
         """Ends the program."""

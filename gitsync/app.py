@@ -35,7 +35,10 @@ from gitsync.control.sync import SourceSync, SyncOptions
 from gitsync.errors import SettingsError, Unavailable
 from gitsync.ids import DEFAULT_SOURCE, AgentUid, SourceName
 from gitsync.opamp.wire import require_upb
-from gitsync.repo import Auth, Limits, Mirror, SourceSpec, find_git
+from gitsync.repo.credentials import Auth
+from gitsync.repo.mirror import Mirror
+from gitsync.repo.runner import find_git
+from gitsync.repo.source import Limits, SourceSpec
 from gitsync.server import (
     FileSigner,
     HttpServer,
@@ -49,7 +52,7 @@ from gitsync.server import (
 )
 from gitsync.settings import Settings, parse_address
 from gitsync.store import Journal, LocalCache, SqlStore, StoreOptions
-from gitsync.worker import CompileWorker
+from gitsync.worker.process import CompileWorker
 
 log = logging.getLogger("gitsync")
 

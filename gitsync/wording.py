@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Set
+from itertools import islice
 
 LONGEST = 80
 """Characters of a name that is compared; comparing is quadratic in it."""
@@ -13,9 +15,20 @@ SHOWN = 80
 """Characters of a user's own text in a message."""
 
 
+_USER = re.compile(r"""(^|//|")[^\s/@":]*:[^\s/"]*@""")
+
+
+def without_password(text: str) -> str:
+    """A text without names and passwords in front of a host (`https://…@host`)."""
+    return _USER.sub(r"\1…@", text) if "@" in text else text
+
+
 def quoted(text: str) -> str:
-    """A user's text inside a message: in double quotes, on one line, at most 80 characters."""
+    """A user's text inside a message: in double quotes, on one line, at most 80 characters, without passwords."""
+    text = without_password(text)
     short = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    if short.isprintable():
+        return f'"{short}"'
     safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short)
     return f'"{safe}"'
 
@@ -27,7 +40,9 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """
     if len(name) > LONGEST:
         return None
-    names = [one for one in candidates if len(one) <= LONGEST][:MOST]
+    # The order of a set is another one in the next run.
+    ordered = sorted(candidates) if isinstance(candidates, Set) else candidates
+    names = list(islice((one for one in ordered if len(one) <= LONGEST and one.isprintable()), MOST))
     folded = _fold(name)
     for one in names:
         if _fold(one) == folded:

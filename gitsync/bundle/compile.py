@@ -257,7 +257,7 @@ class _Compilation:
         if self._judgement is None:
             return  # which Collector it is for could not be read
         yield from self._judgement.judge(merged, target.collector, self._place(target).path)
-        self._needs[target.path] = self._judgement.needs(merged, target.collector)
+        self._needs[target.path] = self._judgement.needs(merged)
         for path in target.directory.scripts:
             if self._files.read(path) is not None:
                 yield from self._judgement.judge_script(path, target.collector)

@@ -101,7 +101,8 @@ class Files:
         if name in MANIFESTS:
             findings.error(wanted.at, "GS0512", f"{quoted(wanted.text)} is a manifest, not configuration")
         elif not name.endswith(YAML_SUFFIXES):
-            findings.error(wanted.at, "GS0512", f"{quoted(wanted.text)} is no YAML file", "only *.yaml and *.yml")
+            hint = "only *.yaml and *.yml; JSON is YAML too, so a *.json file can be renamed"
+            findings.error(wanted.at, "GS0512", f"{quoted(wanted.text)} is no YAML file", hint)
         self.diagnostics.extend(findings.done())
         return None if findings.errors else path
 

@@ -51,18 +51,28 @@ class Judgement:
         known = self._for(collector)
         return () if known is None else check_script(path, self._sources[path], known[0], self._repository.policy)
 
-    def needs(self, merged: Mapping, collector: CollectorBuild | None) -> tuple[Need, ...]:
-        """The components of a configuration, with every name that a build may have for them."""
-        known = self._for(collector)
+    def needs(self, merged: Mapping) -> tuple[Need, ...]:
+        """The components of a configuration, with every name that a build may tell for them."""
         found: list[Need] = []
         for section, kind in KINDS.items():
             entries = merged.get(section)
             for entry in entries.entries if isinstance(entries, Mapping) else ():
-                written = normal_id(entry.key).partition("/")[0]
-                info = None if known is None else known[0].newest.find(kind, written)
-                types = {written} if info is None else {written, info.type, *info.aliases}
-                found.append(Need(section, normal_id(entry.key), frozenset(types), entry.key_origin))
+                written = normal_id(entry.key)
+                types = self._told_as(kind, written.partition("/")[0])
+                found.append(Need(section, written, types, entry.key_origin))
         return tuple(found)
+
+    def _told_as(self, kind: str, written: str) -> frozenset[str]:
+        """Names of a type that takes this one: a release that renamed it tells the new name, and takes the old one.
+
+        A build that tells only the old name does not take the new one.
+        """
+        names = {written}
+        for release in self._catalog.collectors.values():
+            info = release.find(kind, written)
+            if info is not None and info.type != written:
+                names |= {info.type, *info.aliases}
+        return frozenset(names)
 
     def _for(self, collector: CollectorBuild | None) -> tuple[Build, Judge] | None:
         wanted = collector or self._repository.collector or CollectorBuild()

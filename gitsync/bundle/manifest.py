@@ -23,7 +23,7 @@ from gitsync.collector.policy import BEFORE_PUBLISHING, WARNINGS, Policy
 from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.labels import Requirement, Selector, equals, requirement
 from gitsync.rollout.plan import ALL_AT_ONCE
-from gitsync.wording import did_you_mean, quoted
+from gitsync.wording import quoted
 
 REPOSITORY_FILE = "gitsync.yaml"
 TARGET_FILE = "target.yaml"
@@ -245,7 +245,7 @@ def _policy(node: Node | None, findings: Findings) -> Policy:
     written = node.get("severity")
     for entry in written.entries if isinstance(written, document.Mapping) else ():
         if entry.key not in WARNINGS:
-            hint = did_you_mean(entry.key, sorted(WARNINGS)) or "only findings that are warnings by themselves"
+            hint = "only that of findings that are warnings by themselves, and this is none"
             message = f"the severity of {quoted(entry.key)} cannot be chosen"
             findings.error(entry.key_origin, "GS0412", message, hint)
         elif isinstance(entry.value, Scalar):

@@ -44,6 +44,11 @@ def _report(error: ValidationError, root: Node, findings: Findings) -> None:
     node = _follow(root, error.absolute_path)
     where = _where(error.absolute_path)
     wanted: Any = error.validator_value
+    if "propertyNames" in error.absolute_schema_path and isinstance(node, document.Mapping):
+        key = node.entry(str(error.instance))
+        at = node.origin if key is None else key.key_origin
+        findings.error(at, "GS0404", f"the key {quoted(str(error.instance))} in {where} {_rule(error)}")
+        return
     match error.validator:
         case "additionalProperties":
             _report_unknown_keys(error, node, where, findings)

@@ -251,7 +251,7 @@ class Need:
     Attributes:
         section: `receivers`, `exporters`, ... as agents report them.
         id: as configured: `otlp/backup`.
-        types: the type that was written, its newest name and its old ones.
+        types: the type that was written; for an old name, its newest and its other ones too.
         at: where it is configured.
     """
 

@@ -7,6 +7,7 @@ Does not belong here: what the answers mean. Modules of commands import what the
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -83,5 +84,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The entry point."""
-    sys.exit(run(sys.argv[1:]))
+    """The entry point. A bug shows its traceback, and is never taken for "invalid"."""
+    try:
+        code = run(sys.argv[1:])
+    except Exception:  # noqa: BLE001  # it is shown in full
+        traceback.print_exc()
+        code = ExitCode.FAILED
+    sys.exit(code)

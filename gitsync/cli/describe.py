@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Everything about one agent, commit or target.", rich_markup_mode=None)
 explain_app = typer.Typer(
     cls=ExplainGroup,
-    help="What a code means (gitsync explain GS0231), or why an agent has what it has.",
+    help="What a code means (gitsync explain GS0231; --list names all), or why an agent has what it has.",
     subcommand_metavar="CODE | COMMAND [ARGS]...",
     rich_markup_mode=None,
 )

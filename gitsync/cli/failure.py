@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+import errno
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from gitsync.errors import GitsyncError
+
+_UNWRITABLE = (errno.ENOSPC, errno.EFBIG, errno.EIO)
 
 
 class ExitCode(enum.IntEnum):
@@ -46,4 +49,7 @@ def report(error: Exception) -> int:
         return ExitCode.FAILED
     if isinstance(error, Abort):
         return 130
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
+        typer.echo(f"error: cannot write: {error.strerror}", err=True)
+        return ExitCode.FAILED
     raise error

@@ -121,6 +121,8 @@ def _check_stream(tables: OttlTables) -> bool:
 
 
 def _judge_line(line: bytes, tables: OttlTables) -> tuple[Diagnostic, ...]:
+    if not line.strip():
+        return (_refusal("the line is empty"),)
     try:
         request = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -131,11 +133,15 @@ def _judge_line(line: bytes, tables: OttlTables) -> tuple[Diagnostic, ...]:
     context, kind, text = (request.get(name) for name in ("context", "kind", "text"))
     if not isinstance(text, str):
         return (_refusal('the line has no "text"'),)
-    if not isinstance(context, str) or context not in tables.contexts:
-        return (_refusal(f"there is no context {quoted(str(context))}", _contexts_hint(str(context), tables)),)
+    if not isinstance(context, str):
+        return (_refusal('the line has no "context"'),)
+    if not isinstance(kind, str):
+        return (_refusal('the line has no "kind"'),)
+    if context not in tables.contexts:
+        return (_refusal(f"there is no context {quoted(context)}", _contexts_hint(context, tables)),)
     if kind not in list(Kind):
         return (_refusal(f"there is no kind {quoted(str(kind))}", f"one of: {', '.join(Kind)}"),)
-    return judge(text, kind, context, tables)
+    return judge(text, Kind(kind).value, context, tables)
 
 
 def _refusal(message: str, hint: str = "") -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -93,7 +94,11 @@ class Repository:
         from gitsync.cli.worktree import read_tree
 
         tree = read_tree(self.root)
-        result = compile_bundle(tree, self.catalog)
+        gc.disable()  # as in the server's compile process
+        try:
+            result = compile_bundle(tree, self.catalog)
+        finally:
+            gc.enable()
         judgement = Judgement(
             tuple(result.files),
             result.bundle is not None,
@@ -223,9 +228,13 @@ def load_build(distribution: str | None, versions: Sequence[str]) -> Build:
         raise SettingsError(f"there is no distribution {quoted(distribution)}", code="distribution.unknown", hint=hint)
     known = {one.number for one in catalog.collectors.values()}
     for version in versions:
-        if parse_version(version) not in known:
+        number = parse_version(version)
+        if number is None:
             hint = f"known: {', '.join(catalog.collectors)}"
-            raise SettingsError(f"nothing is known of Collector {quoted(version)}", code="version.unknown", hint=hint)
+            raise SettingsError(f"{quoted(version)} is no version of the Collector", code="version.unknown", hint=hint)
+        if number not in known:
+            nearest = catalog.nearest(version)
+            typer.echo(f"nothing is known of Collector {quoted(version)}: {nearest} is checked instead", err=True)
     return catalog.build(distribution, versions)
 
 

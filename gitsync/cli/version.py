@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib.metadata import version as installed
 from typing import Annotated
 
 import typer
@@ -21,6 +20,8 @@ def version(
     output: Annotated[str, typer.Option("--output", "-o", help="text or json.", metavar="text|json")] = "text",
 ) -> None:
     """The version of gitsync, and of the Python that runs it."""
+    from importlib.metadata import version as installed
+
     own = installed("gitsync-opamp")
     if output == "json":
         document = {"apiVersion": "gitsync/v1", "kind": "Version", "gitsync": own, "python": platform.python_version()}

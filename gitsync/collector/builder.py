@@ -124,6 +124,9 @@ class Builder:
             self._alias(event)
         elif isinstance(event, events.DocumentStartEvent):
             self._documents += 1
+            if self._as_the_collector and event.version not in (None, (1, 1)):
+                message = "the Collector takes no %YAML directive but that of version 1.1"
+                self._findings.error(self._origin(event), "GS0110", message, "leave the line out")
             if self._documents > 1:
                 self._end(self._origin(event))
         elif isinstance(event, events.DocumentEndEvent):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from gitsync.collector import node as tree
 from gitsync.collector.build import Build, CollectorVersion, ComponentInfo
-from gitsync.collector.embedded import sites
-from gitsync.collector.findings import Findings
+from gitsync.collector.embedded import Site, sites
+from gitsync.collector.findings import LIMIT, Findings
 from gitsync.collector.node import Node, Origin, is_null
 from gitsync.collector.pipelines import Component
-from gitsync.collector.policy import Policy, check_component, check_endpoints
+from gitsync.collector.policy import Policy, check_component, check_endpoints, check_telemetry
 from gitsync.collector.rules.packs import CONSTRUCT, TYPES, VALIDATE
 from gitsync.collector.rules.telemetry import without_removed
 from gitsync.collector.settings import Settings
@@ -37,7 +37,10 @@ _GONE = {
 """Types that people still write, by kind: what took their place."""
 _LISTENING = frozenset({"prometheus"})
 """Exporters that are asked for their data: their endpoint is their own."""
+_NAMES_PARTS = ("GS0272", "GS0286")
+_UNDECODED = ("GS0233", "GS0234", "GS0235", "GS0237", "GS0240")
 _UNKNOWN_KEYS = ("GS0231", "GS0232")
+_OWN_BUILD = "for a build of your own: --distribution custom, or collector: {distribution: custom} in gitsync.yaml"
 """What a schema of an older release says about a key may not be true any more."""
 _TELEMETRY = "service/telemetry"
 
@@ -51,6 +54,8 @@ class ComponentCheck:
         self._policy = policy
         self._sources = sources
         self._done: dict[tuple[str, str, int, Origin, bool, frozenset[str]], tuple[Node, tuple[Diagnostic, ...]]] = {}
+        self._sites: dict[Site, tuple[Diagnostic, ...]] = {}
+        self._telemetry: dict[int, tuple[Node, tuple[Diagnostic, ...]]] = {}
 
     def check(self, kind: str, component: Component, *, used: bool, signals: frozenset[str]) -> tuple[Diagnostic, ...]:
         """Every finding about one configured component.
@@ -67,17 +72,24 @@ class ComponentCheck:
             findings = Findings(component.origin.path)
             self._check(kind, component, used=used, signals=signals, findings=findings)
             # The node is kept, so that no other one can get its identity.
-            known = self._done[key] = (component.node, findings.done())
+            known = self._done[key] = (component.node, _without_echoes(findings.done()))
         return known[1]
 
     def check_telemetry(self, node: tree.Mapping) -> tuple[Diagnostic, ...]:
         """Every finding about `service::telemetry`."""
+        known = self._telemetry.get(id(node))
+        if known is None:
+            known = self._telemetry[id(node)] = (node, self._check_telemetry(node))
+        return known[1]
+
+    def _check_telemetry(self, node: tree.Mapping) -> tuple[Diagnostic, ...]:
         findings = Findings(node.origin.path)
         schema = self._version.telemetry
         settings = self._settings(_TELEMETRY, "telemetry", node.origin, without_removed(node, findings), schema)
         self._walk(settings, schema, findings)
         for rule in VALIDATE.get(_TELEMETRY, ()):
             rule(settings, findings)
+        check_telemetry(self._policy, node, findings)
         return findings.done()
 
     def _check(
@@ -90,10 +102,10 @@ class ComponentCheck:
             return
         names = [written] if info is None else [info.type, *info.aliases]
         shown = f"{kind} {quoted(component.id)}"
-        check_component(self._policy, tuple(f"{kind}/{one}" for one in names), shown, component.origin, findings)
+        check_component(self._policy, self._every_name(kind, written), shown, component.origin, findings)
         here = component.node if isinstance(component.node, tree.Mapping) else tree.Mapping((), component.origin)
         if kind == "exporter" and names[0] not in _LISTENING:
-            check_endpoints(self._policy, here, findings)
+            check_endpoints(self._policy, component.node, findings)
         if info is None:
             return
         name = f"{kind}/{info.type}"
@@ -110,9 +122,29 @@ class ComponentCheck:
         if used and kind != "extension" and findings.errors == before:
             for rule in CONSTRUCT.get(name, ()):
                 rule(settings, findings)
-        for site in sites(settings, findings):
+        # An alias repeats its texts at the same places.
+        for site in dict.fromkeys(sites(settings, findings)):
+            if findings.errors > LIMIT:
+                break
             if used or site.stage == "validate":
-                check_site(site, self._version.ottl, self._sources, findings)
+                self._check_site(site, findings)
+
+    def _every_name(self, kind: str, written: str) -> tuple[str, ...]:
+        """A component with its kind, by each name that it has in a version that it must run on; the newest first."""
+        found = (one.find(kind, written) for one in reversed(self._build.versions))
+        names = [name for info in found if info is not None for name in (info.type, *info.aliases)]
+        return tuple(dict.fromkeys(f"{kind}/{one}" for one in (*names, written)))
+
+    def _check_site(self, site: Site, findings: Findings) -> None:
+        """Judges each group of texts once, however many components have it by an alias."""
+        known = self._sites.get(site)
+        if known is None:
+            own = Findings(site.texts[0].origin.path)
+            check_site(site, self._version.ottl, self._sources, own)
+            known = self._sites[site] = own.done()
+        for one in known:
+            say = findings.error if one.severity is Severity.ERROR else findings.warning
+            say(Origin(one.path, one.line, one.column), one.code, one.message, one.hint)
 
     def _settings(
         self,
@@ -145,7 +177,7 @@ class ComponentCheck:
         if not hint and others:
             hint = f"{written} is known as {_article(others[0])}: put it under {others[0]}s"
         hint = hint or did_you_mean(written, sorted(self._version.types(kind)))
-        hint = hint or "for a build of your own: collector: {distribution: custom} in gitsync.yaml"
+        hint = hint or _OWN_BUILD
         message = f"there is no {kind} of the type {quoted(written)}"
         findings.error(component.origin, "GS0230", message, hint)
 
@@ -171,6 +203,26 @@ class ComponentCheck:
         if used and info.ends:
             message = f"the {kind} {quoted(info.type)} is {info.ends}"
             findings.warning(at, "GS0239", message, "it will be removed from a later Collector")
+
+
+def _without_echoes(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """One fault is said once.
+
+    An unknown key is named by the rule that knows what was expected there, if there is one; of a value that cannot be
+    decoded, no rule says anything more.
+    """
+    named = {_place(one) for one in found if one.code in _NAMES_PARTS}
+    undecoded = {_place(one) for one in found if one.code in _UNDECODED}
+    return tuple(
+        one
+        for one in found
+        if not (one.code == "GS0231" and _place(one) in named)
+        and not ("GS0260" <= one.code < "GS0280" and _place(one) in undecoded)
+    )
+
+
+def _place(one: Diagnostic) -> tuple[str, int, int]:
+    return one.path, one.line, one.column
 
 
 _KINDS = ("receiver", "processor", "exporter", "connector", "extension")

@@ -13,6 +13,7 @@ The rules, in this order:
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -47,6 +48,10 @@ __all__ = [
 ]
 
 
+_SLASH = r"\/"
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class ParseResult:
     """What a file became.
@@ -75,6 +80,7 @@ def parse_yaml(
     text = decode(path, data, limits.file_bytes, findings)
     if text is None:
         return ParseResult(None, findings.done())
+    escapes = as_the_collector and _SLASH in text
     builder = Builder(path, limits, findings, as_the_collector=as_the_collector)
     try:
         with contextlib.closing(_events(text)) as stream:
@@ -82,6 +88,8 @@ def parse_yaml(
                 builder.feed(event)
                 if builder.ended:
                     break
+                if escapes and isinstance(event, events.ScalarEvent):
+                    _check_escapes(event, path, text, findings)
     except Refused as refused:
         findings.error(refused.at, refused.code, refused.message, refused.hint)
     except yaml.YAMLError as error:
@@ -135,6 +143,16 @@ def to_python(node: Node, max_nodes: int = DEFAULT_LIMITS.expanded_nodes) -> Pyt
         return {entry.key: convert(entry.value) for entry in one.entries}
 
     return convert(node)
+
+
+def _check_escapes(event: events.ScalarEvent, path: str, text: str, findings: Findings) -> None:
+    """Reports a slash that JSON's way of writing escapes: the Collector's YAML parser refuses it."""
+    start, end = event.start_mark, event.end_mark
+    if event.style != '"' or start is None or end is None:
+        return
+    if any(match[0] == _SLASH for match in _ESCAPE.finditer(text, start.index, end.index)):
+        at = Origin(path, start.line + 1, start.column + 1)
+        findings.error(at, "GS0110", r'the Collector does not know the escape "\/"', 'write "/"')
 
 
 def _events(text: str) -> Generator[events.Event, None, None]:

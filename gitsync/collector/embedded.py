@@ -46,6 +46,11 @@ class Site:
     conditions: tuple[Scalar, ...] = ()
     values: tuple[Scalar, ...] = ()
 
+    @property
+    def texts(self) -> tuple[Scalar, ...]:
+        """All of them, at least one."""
+        return (*self.statements, *self.conditions, *self.values)
+
 
 Sites: TypeAlias = Iterator[Site]
 
@@ -239,7 +244,7 @@ def _check_keys(group: Mapping, inner: str, findings: Findings) -> None:
     keys = ("context", "conditions", "error_mode") if inner == "conditions" else _GROUP_KEYS
     for entry in group.entries:
         if entry.key not in keys:
-            hint = did_you_mean(entry.key, keys) or f"a group has {', '.join(keys)}"
+            hint = "" if findings.full else did_you_mean(entry.key, keys) or f"a group has {', '.join(keys)}"
             findings.error(entry.key_origin, "GS0231", f"{quoted(entry.key)} is not a setting of a group", hint)
     mode = group.get("error_mode")
     if isinstance(mode, Scalar) and mode.tag == "str" and "${" not in mode.text and mode.text.lower() not in _MODES:
@@ -256,7 +261,7 @@ def _context(written: Scalar | None, allowed: tuple[str, ...], key: str, finding
         return ""
     if wanted in allowed:
         return wanted
-    hint = did_you_mean(wanted, allowed) or f"contexts here: {', '.join(allowed)}"
+    hint = "" if findings.full else did_you_mean(wanted, allowed) or f"contexts here: {', '.join(allowed)}"
     findings.error(written.origin, "GS1020", f"{quoted(key)} has no context {quoted(written.text)}", hint)
     return ""
 

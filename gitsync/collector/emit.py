@@ -65,11 +65,12 @@ def _write(lines: list[str], lead: str, indent: str, node: Node) -> None:
             if len(key) > _LONGEST_SIMPLE_KEY:
                 lines.append(f"{lead}? {key}")
                 lead, key = indent, ""
-            if _inline(entry.value) is None:
+            beside = _inline(entry.value)
+            if beside is None:
                 lines.append(f"{lead}{key}:")
                 _write(lines, indent + "  ", indent + "  ", entry.value)
             else:
-                _write(lines, f"{lead}{key}: ", indent, entry.value)
+                lines.append(f"{lead}{key}: {beside}".rstrip(" "))
             lead = indent
 
 

@@ -56,5 +56,5 @@ def decode(path: str, data: bytes, most_bytes: int, findings: Findings) -> str |
 
 
 def _place(path: str, before: str) -> Origin:
-    lines = re.split("\r\n|\n|\r", before)
+    lines = re.split("\r\n|[\n\r\x85\u2028\u2029]", before)
     return Origin(path, len(lines), len(lines[-1]) + 1)

@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Collection
 from collections.abc import Mapping as Sources
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Node, Origin, Scalar, Sequence
@@ -117,8 +118,12 @@ class _Reading:
 
 def expand(text: str) -> Expanded:
     """What a component sees of a text."""
-    if "$" not in text:
-        return Expanded(text)
+    return Expanded(text) if "$" not in text else _expanded(text)
+
+
+@lru_cache(maxsize=64)
+def _expanded(text: str) -> Expanded:
+    """An alias may repeat a long text without end."""
     reading = _read(text)
     pieces: list[str] = []
     drops: list[int] = []
@@ -139,9 +144,17 @@ def expand(text: str) -> Expanded:
 
 
 def providers_of(text: str) -> tuple[str, ...]:
-    """The scheme of every reference in a text that the Collector fills in; `env` for a bare name."""
-    found = (_URI.fullmatch(one.inside) for one in _read(text).references)
-    return tuple("env" if one is None else one[1] for one in found)
+    """The scheme of every reference in a text that the Collector fills in; `env` for a bare name.
+
+    Empty for one that is itself filled in: only the agent knows it.
+    """
+    filler = _filler(text)
+    found: list[str] = []
+    for one in _read(text).references:
+        match = _URI.fullmatch(one.inside)
+        filled = filler in one.inside.partition(":")[0]
+        found.append("" if filled else "env" if match is None else match[1])
+    return tuple(found)
 
 
 def _dropped_before(drops: list[int], offset: int) -> int:
@@ -176,7 +189,8 @@ def check_expansions(
     while waiting:
         one = waiting.pop()
         if isinstance(one, Scalar):
-            if one.tag == "str" and "$" in one.text:
+            if one.tag == "str" and "$" in one.text and id(one) not in seen:
+                seen.add(id(one))
                 _Check(one, texts.get(one.origin.path), findings, schemes).run()
         elif id(one) not in seen:
             # An alias shares its node: a bomb of aliases is looked at once.
@@ -218,7 +232,7 @@ class _Check:
             self._findings.warning(
                 self._place(start),
                 "GS0226",
-                f"{quoted(self._scalar.text[start:end])} stays as it is, because an escaped reference stands before it",
+                f"{_shown(self._scalar.text[start:end])} stays as it is, because an escaped reference stands before it",
                 'after "$${" the Collector fills in nothing more in the same text; put the references first',
             )
         elif reading.open is not None:
@@ -238,7 +252,7 @@ class _Check:
 
     def _reference(self, one: Reference, filler: str) -> None:
         inside = one.inside
-        written = quoted(self._scalar.text[one.start : one.end])
+        written = _shown(self._scalar.text[one.start : one.end])
         if ":" not in inside:
             if filler not in inside:
                 self._variable(one, inside, written)
@@ -265,21 +279,24 @@ class _Check:
         if name == "":
             self._error(one, "GS0220", f"{written} names nothing", 'write "${env:NAME}", or "$${" for a text')
             return
+        before, colon, _ = name.partition(":")
         if name.isdigit():
             hint = f'write "$${{{name}}}" for a group of a regular expression'
         elif name.strip() != name:
             hint = "remove the spaces"
         elif ":" in name:
-            before, _, after = name.partition(":")
-            hint = f'a default stands after ":-": "${{env:{before}:-{after}}}"'
+            hint = f'a default stands after ":-": "${{env:{before}:-…}}"'
         else:
             hint = 'letters, digits and "_", no digit first; write "$${" if it is meant as text'
-        self._error(one, "GS0221", f"{quoted(name)} is no name of an environment variable", hint)
+        shown = f"{before}:…" if colon else name
+        self._error(one, "GS0221", f"{quoted(shown)} is no name of an environment variable", hint)
 
     def _scheme(self, one: Reference, scheme: str, written: str, *, certain: bool) -> None:
-        _, dash, default = one.inside.partition(_DEFAULT)
-        if _NAME.fullmatch(scheme) and dash and one.inside.startswith(scheme + _DEFAULT):
-            hint = f'write "${{env:{scheme}:-{default}}}": only "env:" takes a default'
+        _, dash, _ = one.inside.partition(_DEFAULT)
+        if self._findings.full:
+            hint = ""
+        elif _NAME.fullmatch(scheme) and dash and one.inside.startswith(scheme + _DEFAULT):
+            hint = f'write "${{env:{scheme}:-…}}": only "env:" takes a default'
         else:
             hint = did_you_mean(scheme, sorted(self._schemes or CONTRIB_SCHEMES)) or (
                 'write "${env:NAME}" for a variable, or "$${" for a text'
@@ -298,6 +315,12 @@ class _Check:
                 f"{quoted(match[0])} stays as it is",
                 f'write "${{env:{name}}}" for the variable, or "$${match[0][1:]}" for the text',
             )
+
+
+def _shown(reference: str) -> str:
+    """A reference for a message, without its default: that may be a password."""
+    before, dash, _ = reference.partition(_DEFAULT)
+    return quoted(f"{before}{dash}…}}" if dash else reference)
 
 
 def _filler(text: str) -> str:

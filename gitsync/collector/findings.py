@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from gitsync.collector.node import Origin
 from gitsync.diagnostics import Diagnostic, Severity
+from gitsync.wording import without_password
 
 MORE = "GS0100"
 """Says that findings are left out."""
+_LONGEST = 1000
+"""Characters of a message or hint; rules quote what users wrote, this is for what one of them forgets."""
 LIMIT = 100
 """Findings that one check reports; the rest is counted (a hostile file must not flood a verdict)."""
 
@@ -56,6 +59,7 @@ class Findings:
 
     def _add(self, at: Origin | None, severity: Severity, code: str, message: str, hint: str) -> None:
         origin = at or Origin(self._path, 0, 0)
+        message, hint = _one_line(message), _one_line(hint)
         one = Diagnostic(origin.path, origin.line, origin.column, severity, code, message, hint)
         if one in self._found:
             return
@@ -64,6 +68,16 @@ class Findings:
         else:
             self._codes.add(code)
             self._found[one] = None
+
+
+def _one_line(text: str) -> str:
+    """The text itself, unless what a user wrote makes it longer or stranger than a message should be.
+
+    Messages go to places that more people read than the repository: passwords in addresses are left out.
+    """
+    text = without_password(text)
+    short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return short if short.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)
 
 
 def joined(found: Mapping[str, Iterable[Diagnostic]]) -> Iterator[Diagnostic]:

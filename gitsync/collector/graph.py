@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gitsync.collector.components import SIGNALS
 from gitsync.collector.findings import Findings
 from gitsync.collector.pipelines import Pipeline, Reference, Wiring
 from gitsync.collector.targets import check_targets
@@ -73,7 +74,7 @@ def _check_signals(wiring: Wiring, pipeline: Pipeline, signals: Signals, finding
             if item.id in connectors or item.id not in (wiring.sections[role] or {}):
                 continue
             known = signals(role, _type(item.id))
-            if known is None or signal in known or signal == "profiles":
+            if known is None or signal in known or signal == "profiles" or signal not in SIGNALS:
                 continue
             able = ", ".join(known) or "no signal"
             findings.error(
@@ -173,7 +174,8 @@ def _report_circle(
     """The last stop of the trail leads back to the one at `place`."""
     before, connector = (trail[-2][0], trail[-1][0]) if step[1] is None else (trail[-1][0], step[0])
     count = (len(trail) - place + 1) // 2
-    names = [quoted(name) for name, signal in trail[place : place + 2 * _NAMED] if signal is None]
+    shown = 2 if findings.full else 2 * _NAMED
+    names = [quoted(name) for name, signal in trail[place : place + shown] if signal is None]
     more = [f"{count - len(names)} more"] if count > len(names) else []
     findings.error(
         exports[before][connector].origin,

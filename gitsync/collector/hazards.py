@@ -24,11 +24,8 @@ def check_hazards(root: Mapping, wiring: Wiring, usage: Usage, findings: Finding
     debug exporters (GS1103), unverified certificates (GS1104), credentials in URLs (GS1102).
     """
     for section in ("receivers", "processors", "exporters", "connectors", "extensions"):
-        node = root.get(section)
-        if isinstance(node, Mapping):
-            for key, value, owner in _leaves(node):
-                if usage.uses(section, normal_id(owner)):
-                    _check_leaf(wiring, key, value, owner, findings)
+        for key, value, owner in _leaves(root, section, usage):
+            _check_leaf(wiring, key, value, owner, findings)
     for pipeline in wiring.pipelines or ():
         _check_limiter(pipeline, findings)
         _check_debug(wiring, pipeline, findings)
@@ -66,7 +63,8 @@ def _check_enabled(wiring: Wiring, what: str, value: Scalar, owner: str, finding
         message = f"{quoted(owner)} uses the {what} {quoted(wanted)}, which service::extensions does not list"
         findings.warning(value.origin, "GS0281", message, f"add {quoted(wanted)} to service::extensions")
         return
-    hint = did_you_mean(wanted, sorted(wiring.sections["extensions"])) or "add it under extensions"
+    near = "" if findings.full else did_you_mean(wanted, sorted(wiring.sections["extensions"]))
+    hint = near or "add it under extensions"
     message = f"{quoted(owner)} uses the {what} {quoted(wanted)}, which is not configured"
     findings.warning(value.origin, "GS0281", message, f"{hint}; the Collector fails at its start")
 
@@ -91,31 +89,22 @@ def _check_debug(wiring: Wiring, pipeline: Pipeline, findings: Findings) -> None
 
 def _check_listeners(root: Mapping, usage: Usage, findings: Findings) -> None:
     """Two listeners on one address: the second cannot start."""
-    seen: dict[str, list[tuple[str, str, Scalar]]] = {}
+    seen: dict[str, dict[str, tuple[str, Scalar]]] = {}
     for section in ("receivers", "extensions"):
-        node = root.get(section)
-        for key, value, owner in _leaves(node) if isinstance(node, Mapping) else ():
-            if (
-                key != "endpoint"
-                or owner.partition("/")[0] not in _TCP_LISTENERS
-                or not usage.uses(section, normal_id(owner))
-            ):
+        for key, value, owner in _leaves(root, section, usage):
+            if key != "endpoint" or owner.partition("/")[0] not in _TCP_LISTENERS:
                 continue
             host, colon, port = value.text.rpartition(":")
-            if (
-                not colon
-                or not port.isdigit()
-                or port == "0"
-                or "/" in host
-                or not usage.uses(section, normal_id(owner))
-            ):
+            if not colon or not port.isdigit() or port == "0" or "/" in host:
                 continue
-            for other_host, other, place in seen.get(port, ()):
-                if host == other_host or host in _ANY_HOST or other_host in _ANY_HOST:
-                    message = f"{quoted(owner)} listens on {value.text}, which {quoted(other)} has at {place.origin}"
-                    findings.warning(value.origin, "GS0284", message, "give one of them another port")
-                    break
-            seen.setdefault(port, []).append((host, owner, value))
+            there = seen.setdefault(port, {})
+            hosts = there if host in _ANY_HOST else (host, *_ANY_HOST)
+            taken = next((there[one] for one in hosts if one in there), None)
+            if taken is not None:
+                other, place = taken
+                message = f"{quoted(owner)} listens on {value.text}, which {quoted(other)} has at {place.origin}"
+                findings.warning(value.origin, "GS0284", message, "give one of them another port")
+            there.setdefault(host, (owner, value))
 
 
 # The endpoint of other receivers is a machine that they ask, or a UDP port.
@@ -125,9 +114,12 @@ _TCP_LISTENERS = frozenset(
 )
 
 
-def _leaves(section: Mapping) -> Iterator[tuple[str, Scalar, str]]:
-    """Every scalar of the components of a section: its nearest key, itself, and the id of the component."""
-    for component in section.entries:
+def _leaves(root: Mapping, section: str, usage: Usage) -> Iterator[tuple[str, Scalar, str]]:
+    """Every scalar of the used components of a section: its nearest key, itself, and the id of the component."""
+    components = root.get(section)
+    for component in components.entries if isinstance(components, Mapping) else ():
+        if not usage.uses(section, normal_id(component.key)):
+            continue
         waiting: list[tuple[str, Node]] = [("", component.value)]
         while waiting:
             key, node = waiting.pop()

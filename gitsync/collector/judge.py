@@ -25,7 +25,7 @@ from gitsync.collector.hazards import check_hazards
 from gitsync.collector.merge import merge
 from gitsync.collector.paths import expand_paths
 from gitsync.collector.pipelines import Wiring, read_wiring
-from gitsync.collector.policy import AS_THE_COLLECTOR, Policy, check_providers
+from gitsync.collector.policy import AS_THE_COLLECTOR, Policy, check_providers, check_sections
 from gitsync.collector.sources import Sources
 from gitsync.collector.usage import Usage, read_usage
 from gitsync.diagnostics import Diagnostic, Severity, has_errors
@@ -82,7 +82,7 @@ def judge_files(
         found.extend(more)
         if node is None:
             continue
-        node, more = expand_paths(node)
+        node, more = expand_paths(node, as_the_collector=True)
         found.extend(more)
         merged = node if merged is None else merge(merged, node)
     if has_errors(found) or merged is None:
@@ -114,6 +114,7 @@ class Judge:
         usage = read_usage(wiring)
         check_hazards(root, wiring, usage, findings)
         check_providers(self._policy, root, findings)
+        check_sections(self._policy, wiring, root, findings)
         found = [*self._policy.judge(findings.done()), *self._about_components(wiring, usage)]
         service = root.get("service")
         telemetry = service.get("telemetry") if isinstance(service, tree.Mapping) else None

@@ -37,7 +37,9 @@ def provenance(node: Mapping) -> dict[str, Origin]:
     A scalar, a list and an empty map have one entry each; items of a list also have theirs (`…::0`,
     `…::0::key`).
     """
-    return dict(_places(node, ""))
+    found: dict[str, Origin] = {}
+    _add_places(found, node, "")
+    return found
 
 
 def remove(node: Mapping, path: str) -> Mapping | None:
@@ -110,16 +112,16 @@ def hidden_lists(levels: Levels[Mapping]) -> tuple[Diagnostic, ...]:
     return findings.done()
 
 
-def _places(node: Node, path: str) -> Iterator[tuple[str, Origin]]:
+def _add_places(found: dict[str, Origin], node: Node, path: str) -> None:
     if isinstance(node, Mapping) and node.entries:
         for entry in node.entries:
-            yield from _places(entry.value, f"{path}{SEPARATOR}{entry.key}" if path else entry.key)
+            _add_places(found, entry.value, f"{path}{SEPARATOR}{entry.key}" if path else entry.key)
         return
     if path:
-        yield path, node.origin
+        found[path] = node.origin
     if isinstance(node, Sequence):
         for index, item in enumerate(node.items):
-            yield from _places(item, f"{path}{SEPARATOR}{index}")
+            _add_places(found, item, f"{path}{SEPARATOR}{index}")
 
 
 def _pipeline_lists(level: Mapping) -> Iterator[tuple[str, str, Sequence]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Tag: TypeAlias = Literal["str", "int", "float", "bool", "null"]
 """What a scalar is for the Collector. Dates, `yes` and `1:30` are strings."""
 Style: TypeAlias = Literal["plain", "'", '"', "|", ">"]
 """How a scalar was written; never part of its meaning."""
+_SMALL = 32
+"""Keys among which one is found fast by looking at each."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +69,8 @@ class Mapping:
 
     entries: tuple[Entry, ...]
     origin: Origin
+    _index: dict[str, Entry] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By key, of a large map that was asked; rules ask for each key of maps that are as large as a file can be."""
 
     def get(self, key: str) -> Node | None:
         """The value of `key`; None when the key is absent (a null value is a `Scalar`)."""
@@ -75,6 +79,10 @@ class Mapping:
 
     def entry(self, key: str) -> Entry | None:
         """The entry of `key`, with the place of the key itself; None when absent."""
+        if len(self.entries) > _SMALL:
+            if not self._index:
+                self._index.update((one.key, one) for one in self.entries)
+            return self._index.get(key)
         for entry in self.entries:
             if entry.key == key:
                 return entry

@@ -17,6 +17,7 @@ from gitsync.collector.components import (
     parse_component_id,
     parse_pipeline_id,
 )
+from gitsync.collector.expansion import expand
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Entry, Mapping, Node, Origin, Scalar, Sequence, is_null, kind
 from gitsync.wording import did_you_mean, quoted
@@ -80,8 +81,8 @@ class Wiring:
 
 
 def is_filled_in(node: Node) -> bool:
-    """Whether the agent puts the value in (`${env:NAME}`, `${file:path}`)."""
-    return isinstance(node, Scalar) and node.tag == "str" and "${" in node.text
+    """Whether the agent puts the whole value in (`${file:path}`); with a text around it, it always is a text."""
+    return isinstance(node, Scalar) and node.tag == "str" and expand(node.text).typed
 
 
 def read_wiring(node: Node, findings: Findings) -> Wiring:
@@ -146,7 +147,7 @@ def _section(name: str, entry: Entry | None, findings: Findings) -> dict[str, Co
             first = found[text].origin
             findings.error(one.key_origin, "GS0204", f"{quoted(text)} is already defined under {name} at {first}")
             continue
-        found[text] = Component(name, text, one.key_origin, one.value)
+        found[text] = Component(name, text, one.key_origin, _kept(one, text, findings))
         if not isinstance(one.value, Mapping) and not is_null(one.value) and not is_filled_in(one.value):
             findings.error(
                 one.value.origin,
@@ -155,6 +156,15 @@ def _section(name: str, entry: Entry | None, findings: Findings) -> dict[str, Co
                 "indent its settings under it, or leave it empty for the defaults",
             )
     return found
+
+
+def _kept(entry: Entry, text: str, findings: Findings) -> Node:
+    """The settings of a component: to the Collector there are none when its id has spaces around a part."""
+    if entry.key == text or not isinstance(entry.value, Mapping) or not entry.value.entries:
+        return entry.value
+    message = f"the Collector ignores the settings of {quoted(entry.key)}, because of the spaces around its parts"
+    findings.warning(entry.key_origin, "GS0242", message, f"write {text}")
+    return Mapping((), entry.value.origin)
 
 
 def _pipelines(node: Node, findings: Findings) -> tuple[Pipeline, ...] | None:
@@ -193,19 +203,15 @@ def _pipeline(text: str, entry: Entry, findings: Findings) -> Pipeline:
 
 
 def _references(node: Node, what: str, findings: Findings) -> tuple[Reference, ...] | None:
-    """The ids in a list; None when one is unknown or wrong. To the Collector a text `a, b` is a list too."""
+    """The ids in a list; None when one is unknown or wrong."""
     if is_null(node):
         return ()
-    if isinstance(node, Scalar) and node.tag == "str":
-        if is_filled_in(node):
-            return None
-        items = [Scalar("str", part, node.origin) for part in node.text.split(",")] if node.text else []
-    elif isinstance(node, Sequence):
-        items = list(_names(node, what, findings))
-    else:
-        findings.error(node.origin, "GS0208", f"{what} must be a list of ids, not {kind(node)}", "write [id, id]")
+    if not isinstance(node, Sequence):
+        if not is_filled_in(node):
+            findings.error(node.origin, "GS0208", f"{what} must be a list of ids, not {kind(node)}", "write [id, id]")
         return None
-    complete = not isinstance(node, Sequence) or len(items) == len(node.items)
+    items = list(_names(node, what, findings))
+    complete = len(items) == len(node.items)
     found: list[Reference] = []
     for item in items:
         try:
@@ -218,10 +224,9 @@ def _references(node: Node, what: str, findings: Findings) -> tuple[Reference, .
 
 def _names(node: Sequence, what: str, findings: Findings) -> Iterator[Scalar]:
     for item in node.items:
-        if is_filled_in(item):
-            continue
         if isinstance(item, Scalar) and item.tag == "str":
-            yield item
+            if expand(item.text).known:
+                yield item
             continue
         hint = 'remove the ":" after the id' if isinstance(item, Mapping) else "write the id of a component"
         findings.error(item.origin, "GS0208", f"{what} must list ids, not {kind(item)}", hint)

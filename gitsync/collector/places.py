@@ -30,7 +30,8 @@ _NORMAL = {
 """Characters that stand for themselves; blanks only before something on the same line."""
 _EMPTY_LINE = re.compile(r"(?:\r\n|[\n\r\x85])[ \t]*")
 _HEADER = re.compile(r"[|>][0-9+-]*[ \t]*(?:#[^\n\r]*)?(\r\n|[\n\r\x85]|$)")
-_FIRST = re.compile(r"(?:[ ]*(?:\r\n|[\n\r\x85\u2028\u2029]))*([ ]*)(?=[^ \n\r\x85\u2028\u2029])")
+# A `\r\n` is one break and never two: with two ways to read it, a page of blank lines would take forever.
+_FIRST = re.compile(r"(?:[ ]*(?:\r\n|\r(?!\n)|[\n\x85\u2028\u2029]))*([ ]*)(?=[^ \n\r\x85\u2028\u2029])")
 _KNOWN = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/", "0": "\0", "r": "\r", " ": " ", "\t": "\t"}
 
 
@@ -123,7 +124,8 @@ def _flow(source: str, at: int, scalar: Scalar) -> _Runs:
     normal = _NORMAL[style]
     content = 0
     while content < len(text):
-        match = normal.match(source, at)
+        # Not beyond the value: a file may be one line.
+        match = normal.match(source, at, at + len(text) - content + 1)
         if match is not None:
             length = min(match.end() - at, len(text) - content)
             if source[at : at + length] != text[content : content + length]:

@@ -6,6 +6,7 @@ are hosts with or without a port (`*.example.com`, `10.0.0.*:4317`); a pattern w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from gitsync.collector import node as tree
 from gitsync.collector.expansion import providers_of
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Node, Origin, Scalar, Sequence
+from gitsync.collector.pipelines import Wiring
 from gitsync.collector.settings import is_known
 from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.wording import quoted
@@ -102,48 +104,106 @@ def check_providers(policy: Policy, root: Node, findings: Findings) -> None:
         for scheme in providers_of(scalar.text):
             if scheme not in policy.providers:
                 allowed = ", ".join(sorted(policy.providers)) or "none"
-                message = f"the provider {quoted(scheme)} is not allowed in this repository"
+                shown = quoted(scheme) if scheme else "that another reference names"
+                message = f"the provider {shown} is not allowed in this repository"
                 findings.error(scalar.origin, "GS1105", message, f"allowed: {allowed}")
 
 
-def check_endpoints(policy: Policy, exporter: tree.Mapping, findings: Findings) -> None:
+def check_sections(policy: Policy, wiring: Wiring, root: tree.Mapping, findings: Findings) -> None:
+    """GS1106, GS1107: a whole section that the agent fills in, where the policy says what may stand in it."""
+    for section, components in wiring.sections.items():
+        node = root.get(section)
+        if components is not None or not isinstance(node, Scalar) or is_known(node):
+            continue
+        if policy.allow is not None or policy.deny:
+            findings.error(node.origin, "GS1106", f"what {quoted(section)} contains is not known here", _WRITE_OUT)
+        elif policy.endpoints is not None and section == "exporters":
+            findings.error(node.origin, "GS1107", f"what {quoted(section)} contains is not known here", _WRITE_OUT)
+
+
+def check_telemetry(policy: Policy, telemetry: tree.Mapping, findings: Findings) -> None:
+    """GS1107: the Collector would send what it says about itself to a host that the policy does not allow."""
+    for signal in ("traces", "metrics", "logs"):
+        settings = telemetry.get(signal)
+        if isinstance(settings, Scalar):
+            check_endpoints(policy, settings, findings)
+        for key in ("processors", "readers"):
+            node = settings.get(key) if isinstance(settings, tree.Mapping) else None
+            if node is not None:
+                check_endpoints(policy, node, findings)
+
+
+def check_endpoints(policy: Policy, exporter: Node, findings: Findings) -> None:
     """GS1107: an exporter would send to a host that the policy does not allow."""
     if policy.endpoints is None:
         return
+    if isinstance(exporter, Scalar) and not is_known(exporter):
+        findings.error(exporter.origin, "GS1107", "the settings of an exporter are not known here", _WRITE_OUT)
     for scalar in _endpoints(exporter):
         if not is_known(scalar):
-            hint = "the agent fills it in, so it cannot be checked; write it out"
-            findings.error(scalar.origin, "GS1107", f"the endpoint {quoted(scalar.text)} is not known here", hint)
+            findings.error(scalar.origin, "GS1107", "this endpoint is not known here", _WRITE_OUT)
         elif scalar.text and not _fits(scalar.text, policy.endpoints):
             hint = f"allowed: {', '.join(policy.endpoints) or 'none'}"
-            message = f"sending to {quoted(scalar.text)} is not allowed in this repository"
+            message = f"sending to {quoted(scalar.text.partition('?')[0])} is not allowed in this repository"
             findings.error(scalar.origin, "GS1107", message, hint)
 
 
-_SENDS = ("endpoint", "endpoints", "brokers", "hostnames", "address", "url", "hosts")
+_WRITE_OUT = "the agent fills it in, so it cannot be checked; write it out"
+_SENDS = frozenset(
+    {"endpoint", "endpoints", "brokers", "hostnames", "address", "url", "hosts"}
+    | {"proxy_url", "ingest_url", "api_url", "dsn", "resolver"}
+)
+_SENDS_BELOW = frozenset({("dns", "hostname"), ("api", "site")})
+"""Keys that say where data goes inside of one other only: elsewhere `hostname` is the agent's own."""
+_RESOLVERS = frozenset({"dns", "passthrough", "xds"})
+"""Schemes of gRPC targets: behind "//" stands who is asked for the address, behind the next "/" the host."""
 
 
 def _endpoints(node: Node) -> Iterator[Scalar]:
     """Texts below keys that say where data goes."""
-    waiting: list[tuple[Node, bool]] = [(node, False)]
+    waiting: list[tuple[Node, str, bool]] = [(node, "", False)]
     while waiting:
-        here, sends = waiting.pop()
+        here, above, sends = waiting.pop()
         if isinstance(here, Scalar):
             if sends and here.tag == "str":
                 yield here
         elif isinstance(here, Sequence):
-            waiting.extend((one, sends) for one in reversed(here.items))
+            waiting.extend((one, above, sends) for one in reversed(here.items))
         else:
             for entry in reversed(here.entries):
-                named = entry.key in _SENDS or entry.key.endswith("_endpoint")
-                waiting.append((entry.value, named and not isinstance(entry.value, tree.Mapping)))
+                key = entry.key
+                named = key in _SENDS or key.endswith("_endpoint") or (above, key) in _SENDS_BELOW
+                waiting.append((entry.value, key, named and not isinstance(entry.value, tree.Mapping)))
 
 
 def _fits(endpoint: str, patterns: Iterable[str]) -> bool:
-    place = endpoint.partition("://")[2] if "://" in endpoint else endpoint
-    authority = place.partition("/")[0].rpartition("@")[2].lower()
-    host = authority.rpartition(":")[0] if authority.rpartition(":")[2].isdigit() else authority
-    return any(fnmatchcase(authority if _has_port(one) else host, one.lower()) for one in patterns)
+    """Whether every host of an endpoint is allowed: to the Collector a text `a, b` is a list too."""
+    known = [one.lower() for one in patterns]
+    return all(
+        any(fnmatchcase(authority if _has_port(one) else _host(authority), one) for one in known)
+        for part in endpoint.split(",")
+        for authority in _authorities(part.strip())
+    )
+
+
+def _authorities(endpoint: str) -> Iterator[str]:
+    """Hosts with their ports, in lower case; of a gRPC target also who is asked for its address."""
+    scheme, colon, rest = endpoint.lower().partition(":")
+    place = rest.removeprefix("//") if rest.startswith("//") else endpoint.lower()
+    if colon and scheme in _RESOLVERS:
+        server, _, place = rest.removeprefix("//").partition("/") if rest.startswith("//") else ("", "", rest)
+        if server:
+            yield server
+    yield _END.split(place, maxsplit=1)[0].rpartition("@")[2]
+
+
+_END = re.compile(r"[/?#\\]")
+"""What ends the part of a URL that says where."""
+
+
+def _host(authority: str) -> str:
+    host, _, port = authority.rpartition(":")
+    return host if port.isdigit() else authority
 
 
 def _has_port(pattern: str) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from gitsync.collector.build import Build
 from gitsync.collector.embedded import TRANSFORMED
-from gitsync.collector.findings import Findings, joined
+from gitsync.collector.findings import LIMIT, Findings, joined
 from gitsync.collector.node import Origin
 from gitsync.collector.policy import AS_THE_COLLECTOR, Policy
 from gitsync.diagnostics import Diagnostic, Severity
@@ -75,6 +75,8 @@ def check_script(path: str, text: str, build: Build, policy: Policy = AS_THE_COL
 def _check(path: str, written: Iterable[Written], tables: OttlTables) -> tuple[Diagnostic, ...]:
     findings = Findings(path)
     for one in written:
+        if findings.errors > LIMIT:
+            break  # nobody reads on, and hints cost time
         (wrong,) = judge_group(Group(None, (one.text,)), tables, TRANSFORMED).statements
         for found in wrong:
             report = findings.error if found.severity is Severity.ERROR else findings.warning

@@ -89,8 +89,8 @@ class Settings:
         """The component's default of a value; None when it has none but Go's zero, which a written null stands for."""
         found: Any = self.defaults
         for key in path:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return None if not isinstance(found, (Mapping, list)) and self.is_nulled(*path) else found
+            found = found.get(key) if isinstance(found, dict) else None
+        return None if not isinstance(found, (dict, list)) and self.is_nulled(*path) else found
 
     def is_nulled(self, *path: str) -> bool:
         """Whether null is written there: lists and maps then keep their default, other values are Go's zero."""
@@ -157,7 +157,7 @@ class Settings:
         found = self.node(*path)
         default = self.default(*path)
         here = found if isinstance(found, tree.Mapping) else tree.Mapping((), self.place(*path))
-        view = self._view(here, self.key_place(*path), path, default if isinstance(default, Mapping) else {})
+        view = self._view(here, self.key_place(*path), path, default if isinstance(default, dict) else {})
         return replace(view, filled=True) if self.is_filled_in(*path) else view
 
     def items(self, *path: str) -> Iterator[Settings]:
@@ -174,7 +174,7 @@ class Settings:
         for entry in found.entries if isinstance(found, tree.Mapping) else ():
             here = entry.value if isinstance(entry.value, tree.Mapping) else tree.Mapping((), entry.value.origin)
             default = self.default(*path, entry.key)
-            inner = default if isinstance(default, Mapping) else {}
+            inner = default if isinstance(default, dict) else {}
             yield entry.key, self._view(here, entry.key_origin, (*path, entry.key), inner)
 
     def _view(self, here: tree.Mapping, origin: Origin, path: tuple[str, ...], defaults: Mapping[str, Any]) -> Settings:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gitsync.collector.components import BadId, parse_pipeline_id
+from gitsync.collector.components import SIGNALS, BadId, parse_pipeline_id
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Mapping, Node, Scalar, Sequence
-from gitsync.collector.pipelines import Component, Pipeline, Reference, Wiring
+from gitsync.collector.pipelines import Component, Pipeline, Wiring
 from gitsync.collector.settings import is_known
 from gitsync.wording import did_you_mean, quoted
+
+_LISTED = 8
+"""Pipelines that a hint names."""
 
 
 def check_targets(wiring: Wiring, findings: Findings) -> None:
@@ -21,16 +24,17 @@ def check_targets(wiring: Wiring, findings: Findings) -> None:
     pipelines = wiring.pipelines or ()
     if any(one.receivers is None or one.exporters is None for one in pipelines):
         return
+    known = frozenset(one.id for one in pipelines)
+    into, out = _users(pipelines, "exporters"), _users(pipelines, "receivers")
     for connector in (wiring.sections["connectors"] or {}).values():
         named = _NAMED.get(connector.id.partition("/")[0])
         if named is None:
             continue
-        into = {_signal(one) for one in pipelines if _has(one.exporters, connector)}
-        for signal in sorted(into):
-            outlets = {one.id for one in pipelines if _has(one.receivers, connector) and _signal(one) == signal}
+        for signal in sorted({_signal(one) for one in into.get(connector.id, ())} & set(SIGNALS)):
+            outlets = {one.id for one in out.get(connector.id, ()) if _signal(one) == signal}
             if outlets:  # GS0214 or GS0251 says so where there is none
                 for node in named(connector.node):
-                    _check_target(connector, signal, node, outlets, pipelines, findings)
+                    _check_target(connector, signal, node, outlets, known, findings)
 
 
 def _check_target(
@@ -38,7 +42,7 @@ def _check_target(
     signal: str,
     node: Scalar,
     outlets: set[str],
-    pipelines: tuple[Pipeline, ...],
+    known: frozenset[str],
     findings: Findings,
 ) -> None:
     try:
@@ -48,9 +52,10 @@ def _check_target(
     if target in outlets:
         return
     shown = f"connector {quoted(connector.id)}"
-    if target not in {one.id for one in pipelines}:
+    if target not in known:
         message = f"{shown} sends to the pipeline {quoted(target)}, which is not there"
-        hint = did_you_mean(target, sorted(outlets)) or f"possible: {', '.join(sorted(outlets))}"
+        listed = sorted(outlets)
+        hint = "" if findings.full else did_you_mean(target, listed) or f"possible: {', '.join(listed[:_LISTED])}"
     elif target.partition("/")[0] != signal:
         message = f"{shown} carries {signal}, and cannot send them to the pipeline {quoted(target)}"
         hint = "configure one connector for each signal"
@@ -86,8 +91,13 @@ def _texts(node: Node | None) -> Iterator[Scalar]:
             yield one
 
 
-def _has(references: tuple[Reference, ...] | None, connector: Component) -> bool:
-    return any(one.id == connector.id for one in references or ())
+def _users(pipelines: tuple[Pipeline, ...], role: str) -> dict[str, list[Pipeline]]:
+    """The pipelines that name a component in one of their lists, by the component's id."""
+    found: dict[str, list[Pipeline]] = {}
+    for pipeline in pipelines:
+        for name in dict.fromkeys(one.id for one in dict(pipeline.lists())[role] or ()):
+            found.setdefault(name, []).append(pipeline)
+    return found
 
 
 def _signal(pipeline: Pipeline) -> str:

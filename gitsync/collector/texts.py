@@ -46,7 +46,7 @@ def check_site(site: Site, tables: OttlTables, sources: Mapping[str, str], findi
         findings: takes errors, or warnings where the component reads its OTTL when it starts.
     """
     statements, conditions, values = _read(site.statements), _read(site.conditions), _read(site.values)
-    unknown = len(statements) + len(conditions) < len(site.statements) + len(site.conditions)
+    unknown = len(statements) + len(conditions) < len({*site.statements}) + len({*site.conditions})
     report = _Report(sources, findings, at_start=site.stage == "start")
     if (statements or conditions) and not (unknown and site.context is None):
         found = _judge(site, site.context, statements, conditions, tables)
@@ -87,7 +87,7 @@ class _Report:
 
 def _read(scalars: Iterable[Scalar]) -> list[_Text]:
     """The texts that are known here."""
-    read = (_Text(one, expand(one.text)) for one in scalars)
+    read = (_Text(one, expand(one.text)) for one in dict.fromkeys(scalars))
     return [one for one in read if one.seen.known]
 
 

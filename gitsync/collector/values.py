@@ -170,7 +170,7 @@ def _check_text(node: Scalar, text: str | None, shape: Text, key: str, findings:
     if text is None or words is None or (text.lower() if shape.fold else text) in words:
         return
     listed = sorted(word for word in words if word)
-    hint = did_you_mean(text, listed)
+    hint = "" if findings.full else did_you_mean(text, listed)
     if not hint and len(listed) <= _LISTED:
         hint = "allowed: " + ", ".join(listed)
     findings.error(node.origin, "GS0234", f"{quoted(key)} cannot be {quoted(text)}", hint)

@@ -283,9 +283,9 @@ class _Walk:
 
 def _inner(first: Any, second: Any) -> Values[str, Any]:
     """The defaults below a key: those of what stands around it, else the field's own."""
-    if isinstance(first, Values):
+    if isinstance(first, dict):  # as JSON has them
         return first
-    return second if isinstance(second, Values) else _EMPTY
+    return second if isinstance(second, dict) else _EMPTY
 
 
 def _same_letters(one: str, other: str) -> bool:

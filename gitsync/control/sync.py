@@ -22,7 +22,7 @@ from gitsync.control.ports import Clock, Compiler, Random, Repository, Store
 from gitsync.control.publish import LEASE_LOST, Publisher
 from gitsync.control.records import AuditEntry, CommitRecord, Lease, SourceRecord, Verdict
 from gitsync.control.service import SyncResult
-from gitsync.diagnostics import Diagnostic, Severity
+from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.errors import Conflict, GitsyncError, SettingsError, Unavailable
 from gitsync.ids import CommitId, SourceName
 
@@ -94,6 +94,7 @@ class SourceSync:
         self._said = ""
         self._seq = 0
         self._verdict: SyncResult | None = None
+        self._held: CompileResult | None = None
         self._is_open = False
         self._waiters: list[asyncio.Future[SyncResult]] = []
         self.record = SourceRecord(name, options.url, options.ref)
@@ -251,17 +252,19 @@ class SourceSync:
         verdict = self._verdict if self._verdict is not None and self._verdict.commit == fetched.head else None
         error = verdict.error if verdict is not None and verdict.outcome == "refused" else ""
         await self._save_source(replace(self.record, head=fetched.head, fetched_at=self._clock.now(), error=error))
-        if verdict is not None and not await self._is_behind():
+        if verdict is not None and not await self._is_behind() and not await self._is_freed():
             # Judged before: a commit that was turned down stays so, and is not said again.
             return verdict if verdict.outcome in ("rejected", "refused") else SyncResult("noop", fetched.head)
+        self._held = None
         commit = await self._repository.load_commit(fetched.head)
         log.info("source %s: commit %s %s", self.name, commit.id[:12], commit.subject)
         refusal = await self._refusal(commit)
         if refusal:
             return await self._refuse(commit, refusal)
         result = await self._compiler.compile(await self._repository.load_tree(commit.id))
-        result = result.with_findings(await find_lacking(self.name, result, self._store))
-        return await self._conclude(commit, result, actor, lease)
+        lacking = await find_lacking(self.name, result, self._store)
+        self._held = result if has_errors(lacking) else None
+        return await self._conclude(commit, result.with_findings(lacking), actor, lease)
 
     async def _is_behind(self) -> bool:
         """Whether the store lost what was published here: then the newest commit is judged and published again."""
@@ -276,6 +279,10 @@ class SourceSync:
                 "source %s: the database is back at an older state, the newest commit is published again", self.name
             )
         return behind
+
+    async def _is_freed(self) -> bool:
+        """Whether the newest commit was held back by the builds of agents, and by now they have what it needs."""
+        return self._held is not None and not await find_lacking(self.name, self._held, self._store)
 
     def _take_announced(self, announced: CommitId | None, *, found: bool) -> None:
         """A webhook may be quicker than its forge: its commit is looked for again, a few times."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from gitsync.ids import ConfigHash
 from gitsync.lab.health import health_of
 from gitsync.lab.profile import AgentProfile, Fault
 from gitsync.opamp.client import ClientState, ClientStep, ReceivedConfig, ReceivedConnection
-from gitsync.opamp.messages import ComponentHealth, ConfigStatus, EffectiveObject
+from gitsync.opamp.messages import Component, ComponentHealth, ConfigStatus, EffectiveObject
 
 SLOW_SECONDS = 3.0
 Later = Callable[[float, Callable[[], None]], object]
@@ -26,6 +27,19 @@ def _place(url: str) -> tuple[str, str]:
     """Host, port and path, which are the same for all transports."""
     parts = urlsplit(url)
     return parts.netloc, parts.path
+
+
+def _components(profile: AgentProfile) -> Mapping[str, Component]:
+    """A build as a Collector tells it: types by section."""
+    return {
+        section: Component(members={name: Component() for name in types}) for section, types in profile.build.items()
+    }
+
+
+def _build_hash(profile: AgentProfile) -> bytes:
+    """Stands for the build; equal builds have equal ones."""
+    told = sorted((section, *sorted(types)) for section, types in profile.build.items())
+    return hashlib.sha256(repr(told).encode()).digest() if told else b""
 
 
 @dataclass(slots=True)
@@ -72,6 +86,8 @@ class SimulatedAgent:
             },
             {"host.name": profile.name, "os.type": "linux", **profile.labels},
             profile.capabilities,
+            components=_components(profile),
+            components_hash=_build_hash(profile),
             health=health_of(profile),
             request_uid=profile.fault is Fault.KEEPS_UID,
             keeps_uid=profile.fault is Fault.KEEPS_UID,

@@ -62,7 +62,11 @@ class Fault(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentProfile:
-    """One simulated agent."""
+    """One simulated agent.
+
+    Attributes:
+        build: types of components that its build contains, by section; empty: it does not tell.
+    """
 
     uid: AgentUid
     name: str
@@ -70,6 +74,7 @@ class AgentProfile:
     labels: Mapping[str, str] = field(default_factory=dict)
     transport: Transport = Transport.WEBSOCKET
     fault: Fault = Fault.NONE
+    build: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def capabilities(self) -> int:
@@ -79,6 +84,8 @@ class AgentProfile:
             bits &= ~Capability.ACCEPTS_REMOTE_CONFIG
         elif self.fault is Fault.RECONNECTS:
             bits |= Capability.ACCEPTS_OPAMP_CONNECTION_SETTINGS | Capability.REPORTS_CONNECTION_SETTINGS_STATUS
+        if self.build:
+            bits |= Capability.REPORTS_AVAILABLE_COMPONENTS
         return int(bits)
 
 

@@ -103,7 +103,8 @@ def _quote(text: str, at: int) -> Finding:
         message = f"a string stands in double quotes, not in {mark}"
     else:
         message = f"a string stands in double quotes, but {quoted(text[at])} is another character"
-    hint = f'write "{text[at + 1 : end - 1]}"' if whole and end - at <= 60 and "\\" not in whole[0] else 'write "…"'
+    is_plain = whole is not None and end - at <= 60 and "\\" not in whole[0] and whole[0].isprintable()
+    hint = f'write "{text[at + 1 : end - 1]}"' if is_plain else 'write "…"'
     return _error(at, end, "GS1003", message, hint)
 
 

@@ -93,8 +93,8 @@ def _signed(node: Signed, enums: Mapping[str, int]) -> Constant | None:
 
 _DIGITS: Final = r"[0-9](?:_?[0-9])*"
 _FLOAT: Final = re.compile(
-    rf"[+-]?(?:inf|infinity|nan|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?"
-    r"|0x(?:[0-9a-f_]+\.?[0-9a-f_]*|\.[0-9a-f]+)p[+-]?[0-9]+)",
+    rf"[+-]?(?:inf|infinity|nan|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?"
+    r"|0x(?:[0-9a-f_]++(?:\.[0-9a-f_]*)?|\.[0-9a-f]+)p[+-]?[0-9]+)",
     re.IGNORECASE,
 )
 TRUTHS: Final = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})

@@ -310,7 +310,7 @@ def _encode(given: Arguments) -> Iterator[Refusal]:
         yield Refusal(given.node("variant"), "GS1088", message, did_you_mean(word, words), fatal=False)
 
 
-_DURATION: Final = re.compile(r"[+-]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+_DURATION: Final = re.compile(r"[+-]?(?:0|(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:ns|us|µs|μs|ms|s|m|h))+)")
 
 
 def _duration(given: Arguments) -> Iterator[Refusal]:

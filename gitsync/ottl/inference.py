@@ -79,6 +79,9 @@ def infer(
     if best is None:
         return _no_context(roots, hints, candidates, tables)
     name, node, index = best
+    intended = _intended(name, hints, candidates, tables)
+    if intended:
+        return Inferred(intended)
     if not hints.functions and not hints.enums and name in candidates:
         return Inferred(name)
     if name not in tables.contexts and name in hints.bare:
@@ -103,6 +106,20 @@ def infer(
     return Inferred(
         None, _error(node.start, node.end, "GS1031", message, "all texts of a group share one context"), index
     )
+
+
+def _intended(name: str, hints: _Hints, candidates: Sequence[str], tables: OttlTables) -> str:
+    """The more specific context of a path that lacks its own; empty when all paths fit where they are.
+
+    Such a path is refused in any context, so only the words for it depend on which one it is judged in.
+    """
+    for first, (path, _, _) in hints.bare.items():
+        if name not in tables.contexts or first in tables.contexts or f"{name}.{path}" in tables.contexts[name].paths:
+            continue
+        meant = _meant(path, candidates, tables).partition(".")[0]
+        if meant and name in tables.contexts[meant].prefixes:
+            return meant
+    return ""
 
 
 def _no_context(roots: Sequence[Root], hints: _Hints, candidates: Sequence[str], tables: OttlTables) -> Inferred:
@@ -153,7 +170,8 @@ def _missing(
             return node, index, f"function {quoted(name)}"
     enums = tables.contexts[context].enums
     for name, (node, index) in hints.enums.items():
-        if name not in enums:
+        elsewhere = name in tables.functions or any(name in one.enums for one in tables.contexts.values())
+        if name not in enums and elsewhere:
             return node, index, f"enum symbol {quoted(name)}"
     return None
 

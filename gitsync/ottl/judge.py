@@ -29,6 +29,8 @@ SIGNAL_CONTEXTS: Final[dict[str, tuple[str, ...]]] = {
     "profiles": ("resource", "scope", "profile"),
 }
 """Contexts that the transform processor offers by signal; the filter processor has no exemplars."""
+MOST_WRONG: Final = 200
+"""Wrong texts of a group after which only the grammar of the others is checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +133,14 @@ def judge_group(
             whole = (_unknown_context(group.context, tables, offered),)
         else:
             name = context.name
-            for one in texts:
-                one.check(context, contextless=True)
+            _check(texts, context, contextless=True)
     else:
         for part in [[one] for one in texts] if separately else [texts]:
             found = _inferred(part, tables, offered, component)
             if found is None:
                 continue
             name = found.name
-            for one in part:
-                one.check(found, contextless=False)
+            _check(part, found, contextless=False)
         if separately and len(texts) > 1:
             name = None
     return GroupFindings(
@@ -174,6 +174,16 @@ class _Text:
             functions = self._tables.functions_for(self._component, context.name)
             scope = Scope(self._tables, context, functions, self._gates, contextless=True)
             self.findings.extend(one for one in check(self.root, self._kind, scope) if one.code == "GS1040")
+
+
+def _check(texts: Sequence[_Text], context: Context, *, contextless: bool) -> None:
+    """Checks texts until so many are wrong that nobody reads on: reading them all is cheap, finding hints is not."""
+    wrong = 0
+    for one in texts:
+        if wrong >= MOST_WRONG:
+            return
+        one.check(context, contextless=contextless)
+        wrong += any(found.severity is Severity.ERROR for found in one.findings)
 
 
 def _inferred(texts: Sequence[_Text], tables: OttlTables, offered: Sequence[str], component: str) -> Context | None:

@@ -3,10 +3,3 @@
 Belongs here: every call of git and GitPython, credentials, locks and repair of the mirror, watching a local
 repository. Does not belong here: what the files mean. There is never a work tree.
 """
-
-from gitsync.repo.credentials import Auth
-from gitsync.repo.mirror import Mirror
-from gitsync.repo.runner import find_git
-from gitsync.repo.source import Limits, SourceSpec
-
-__all__ = ["Auth", "Limits", "Mirror", "SourceSpec", "find_git"]

@@ -2,8 +2,3 @@
 
 Here belong the child, its limits, and the frames between both. Not here: what a commit means (`bundle`).
 """
-
-from gitsync.worker.process import CompileWorker, WorkerOptions
-from gitsync.worker.schemas import load_catalog
-
-__all__ = ["CompileWorker", "WorkerOptions", "load_catalog"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -126,6 +126,7 @@ def a_profile(
     transport: Transport = Transport.WEBSOCKET,
     fault: Fault = Fault.NONE,
     service: str = "otelcol-test",
+    build: Mapping[str, Sequence[str]] | None = None,
 ) -> AgentProfile:
-    """One simulated agent."""
-    return AgentProfile(a_uid(number), f"agent-{number}", service, labels or {}, transport, fault)
+    """One simulated agent; with a build it tells its components."""
+    return AgentProfile(a_uid(number), f"agent-{number}", service, labels or {}, transport, fault, build or {})

@@ -37,6 +37,8 @@ _OTELCOL = (0, 150, 0)
 _COMPARATOR = re.compile("==|!=")
 _FIELD = re.compile(r'request\[".*"\]')
 _VALUE = re.compile(r'".*"')
+_GROK = "ExtractGrokPatterns"
+_GROK_KEY = re.compile(_GROK + r"\([^)]*\)\s*\[[^\]]+\]")
 
 
 def check_count(settings: Settings, findings: Findings) -> None:
@@ -72,6 +74,10 @@ def check_signal_to_metrics(settings: Settings, findings: Findings) -> None:
         message = "signal_to_metrics makes no metric"
         findings.error(settings.place(), EMPTY, message, f"add one below {', '.join(_SECTIONS)}")
     for section in _SECTIONS:
+        listed = settings.node(section)
+        for one in listed.items if isinstance(listed, Sequence) else ():
+            if is_null(one):
+                findings.error(one.origin, EMPTY, "a metric is empty", "give it a name and a value")
         for metric in settings.items(section):
             require(metric, findings, "name")
             _check_made(metric, findings)
@@ -90,6 +96,10 @@ def _check_made(metric: Settings, findings: Findings) -> None:
     for kind in kinds:
         own = metric.below(kind)
         require(own, findings, "value", hint='an OTTL value, as in Int(span.attributes["bytes"])')
+        value = own.text("value") if kind == "gauge" else None
+        if value and _GROK in value and not _GROK_KEY.search(value):
+            message = f"a gauge takes one value of {_GROK}, not all that it finds"
+            findings.error(own.place("value"), REFUSED, message, f'name it: {_GROK}(…)["name"]')
         size = whole(own, "max_size")
         if kind == "exponential_histogram" and size and not _SIZES[0] <= size <= _SIZES[1]:
             message = f'"max_size" must be between {_SIZES[0]} and {_SIZES[1]}'

@@ -114,7 +114,8 @@ def _check_migrations(settings: Settings, findings: Findings) -> None:
             continue
         if target not in known:
             message = f"{quoted(target)} is none of the targets"
-            findings.error(one.place("target"), REFUSED, message, did_you_mean(target, known))
+            hint = "" if findings.full else did_you_mean(target, sorted(known))
+            findings.error(one.place("target"), REFUSED, message, hint)
         elif target in seen:
             findings.error(one.place("target"), TWICE, f"there is another migration to {quoted(target)}")
         seen.add(target)

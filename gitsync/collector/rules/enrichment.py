@@ -137,7 +137,7 @@ def _check_metadata(settings: Settings, findings: Findings) -> None:
     known = (*_METADATA, _IMAGE_TAGS) if settings.version >= _TAGS_SINCE else _METADATA
     for node in known_texts(settings, "extract", "metadata"):
         if node.text not in known:
-            hint = did_you_mean(node.text, known) or f"known: {', '.join(known[:8])}, …"
+            hint = "" if findings.full else did_you_mean(node.text, known) or f"known: {', '.join(known[:8])}, …"
             message = f"{quoted(node.text)} is nothing that can be extracted"
             findings.error(node.origin, WORD, message, hint)
 
@@ -181,7 +181,7 @@ def check_detectors(settings: Settings, findings: Findings) -> None:
         if name in _PATTERNS:
             regexes(settings, findings, name, _PATTERNS[name])
         elif name not in known and is_known(node):
-            hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+            hint = "" if findings.full else did_you_mean(name, known) or f"known: {', '.join(known)}"
             findings.error(node.origin, PART, f"there is no detector {quoted(name)}", hint)
 
 

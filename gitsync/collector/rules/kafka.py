@@ -111,6 +111,9 @@ def check_producer(settings: Settings, findings: Findings) -> None:
     acks = settings.value("required_acks")
     if isinstance(acks, int) and not isinstance(acks, bool) and not -1 <= acks <= 1:
         findings.error(settings.place("required_acks"), RANGE, '"required_acks" must be all, 1 or 0')
+    elif isinstance(acks, str) and acks != "all":
+        message = f'"required_acks" cannot be {quoted(acks)}'
+        findings.error(settings.place("required_acks"), WORD, message, "all, 1 or 0, without quotes")
 
 
 def check_topics(settings: Settings, findings: Findings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitsync.collector.findings import Findings
-from gitsync.collector.node import Scalar
+from gitsync.collector.node import Scalar, Sequence
 from gitsync.collector.rules import Rules
 from gitsync.collector.rules.amounts import require_positive
 from gitsync.collector.rules.demands import (
@@ -125,7 +125,10 @@ def check_deltas(settings: Settings, findings: Findings) -> None:
             findings.error(part.key_place("match_type"), TOGETHER, '"match_type" needs "metrics"')
         elif metrics and match_type:
             _check_delta_names(part, findings)
-        for node in known_texts(part, "metric_types"):
+        types = part.node("metric_types")
+        items = types.items if isinstance(types, Sequence) else ()
+        nulls = (one for one in items if isinstance(one, Scalar) and one.tag == "null")
+        for node in (*known_texts(part, "metric_types"), *nulls):
             if node.text.lower() not in _DELTAS:
                 hint = did_you_mean(node.text, _DELTAS) or f"allowed: {', '.join(_DELTAS)}"
                 findings.error(node.origin, WORD, f"metrics of the type {quoted(node.text)} have no delta", hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from gitsync.collector.findings import Findings
-from gitsync.collector.node import Mapping, Scalar, Sequence, is_null
+from gitsync.collector.node import Mapping, Node, Scalar, Sequence, is_null, kind
 from gitsync.collector.rules import Rules
 from gitsync.collector.rules.addresses import Refusal, parse_url
 from gitsync.collector.rules.demands import (
@@ -48,7 +48,31 @@ _PROTOCOLS = (
     "OpenMetricsText0.0.1",
     "OpenMetricsText1.0.0",
 )
-_ROLES = ("pod", "service", "endpoints", "endpointslice", "node", "ingress")
+_SELECTED = {
+    "pod": ("pod", "node"),
+    "service": ("service",),
+    "endpoints": ("pod", "service", "endpoints"),
+    "endpointslice": ("pod", "service", "endpointslice"),
+    "node": ("node",),
+    "ingress": ("ingress",),
+}
+"""Roles in Kubernetes, with those of their selectors."""
+_LOGINS = ("basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file")
+_CLIENT = (
+    *("basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file", "tls_config", "follow_redirects"),
+    *("enable_http2", "http_headers", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header"),
+)
+_DISCOVERY = {
+    "static_configs": ("targets", "labels"),
+    "file_sd_configs": ("files", "refresh_interval"),
+    "dns_sd_configs": ("names", "refresh_interval", "type", "port"),
+    "http_sd_configs": ("url", "refresh_interval", *_CLIENT),
+    "kubernetes_sd_configs": (
+        *("role", "api_server", "kubeconfig_file", "namespaces", "selectors", "attach_metadata"),
+        *_CLIENT,
+    ),
+}
+"""Ways to find targets that are used most, with their settings."""
 _MINUTE = 60_000
 _LISTS = ("relabel_configs", "metric_relabel_configs", "scrape_protocols", "static_configs")
 
@@ -130,6 +154,12 @@ def _check_job(settings: Settings, findings: Findings, interval: int | None, *, 
     _check_lists(settings, findings, _LISTS)
     for group in settings.items("static_configs"):
         _check_lists(group, findings, ("targets",))
+        targets = group.node("targets")
+        for item in targets.items if isinstance(targets, Sequence) else ():
+            _check_word("targets", item, findings)
+        labels = group.node("labels")
+        for entry in labels.entries if isinstance(labels, Mapping) else ():
+            _check_word(entry.key, entry.value, findings)
     require(settings, findings, "job_name", hint="a name for these targets")
     own, longest = _duration(settings, findings, "scrape_interval"), _duration(settings, findings, "scrape_timeout")
     interval = interval if own == 0 else own
@@ -154,6 +184,12 @@ def _check_lists(settings: Settings, findings: Findings, keys: tuple[str, ...]) 
         node = settings.node(key)
         if node is not None and not isinstance(node, Sequence) and is_known(node):
             findings.error(node.origin, "GS0233", f'"{key}" must be a list', "write [value], or a line with a dash")
+
+
+def _check_word(key: str, node: Node, findings: Findings) -> None:
+    """A text; Prometheus takes a number for one, other than the Collector."""
+    if not isinstance(node, Scalar):
+        findings.error(node.origin, "GS0233", f"{quoted(key)} must be text, not {kind(node)}")
 
 
 def _report_timeout(settings: Settings, findings: Findings, interval: int) -> None:
@@ -206,31 +242,81 @@ def _check_targets(settings: Settings, findings: Findings) -> None:
 
 def _check_discovery(settings: Settings, findings: Findings) -> None:
     """Where targets come from (prometheus/discovery/*/*.go `UnmarshalYAML`)."""
+    for key, known in _DISCOVERY.items():
+        for found in settings.items(key):
+            _check_keys(found, findings, key, known)
     for found in settings.items("file_sd_configs"):
-        require(found, findings, "files", hint="as in /etc/targets/*.yml", code=EMPTY)
-        for node in found.texts("files") or ():
-            if not _SD_FILE.fullmatch(node.text):
-                message = f"{quoted(node.text)} is no file of targets"
-                findings.error(
-                    node.origin, PATH, message, 'it ends with .json, .yml or .yaml; "*" only in the last part'
-                )
+        _check_files(found, findings)
     for found in settings.items("dns_sd_configs"):
-        require(found, findings, "names", hint="names of records", code=EMPTY)
-        kind = found.text("type", default="SRV") or "SRV"
-        if kind.upper() not in ("SRV", "A", "AAAA", "MX", "NS"):
-            findings.error(
-                found.place("type"), WORD, f"{quoted(kind)} is no type of DNS record", "SRV, A, AAAA, MX, NS"
-            )
-        elif kind.upper() != "SRV" and found.number("port") == 0 and found.text("type") is not None:
-            findings.error(found.place("port"), MISSING, f'records of type {kind.upper()} need a "port"')
+        _check_dns(found, findings)
     for found in settings.items("http_sd_configs"):
         _check_http_discovery(found, findings)
     for found in settings.items("kubernetes_sd_configs"):
-        one_of(found, findings, _ROLES, "role")
-        if given(found, "api_server") and given(found, "kubeconfig_file"):
-            message = '"api_server" and "kubeconfig_file" exclude each other'
-            findings.error(found.place("kubeconfig_file"), REFUSED, message, "keep one of them")
-        check_http_client(found, findings)
+        _check_kubernetes(found, findings)
+
+
+def _check_files(settings: Settings, findings: Findings) -> None:
+    require(settings, findings, "files", hint="as in /etc/targets/*.yml", code=EMPTY)
+    files = settings.node("files")
+    for item in files.items if isinstance(files, Sequence) else ():
+        _check_word("files", item, findings)
+    for node in settings.texts("files") or ():
+        if not _SD_FILE.fullmatch(node.text):
+            message = f"{quoted(node.text)} is no file of targets"
+            findings.error(node.origin, PATH, message, 'it ends with .json, .yml or .yaml; "*" only in the last part')
+
+
+def _check_dns(settings: Settings, findings: Findings) -> None:
+    require(settings, findings, "names", hint="names of records", code=EMPTY)
+    kind = settings.text("type", default="SRV") or "SRV"
+    if kind.upper() not in ("SRV", "A", "AAAA", "MX", "NS"):
+        findings.error(settings.place("type"), WORD, f"{quoted(kind)} is no type of DNS record", "SRV, A, AAAA, MX, NS")
+    elif kind.upper() != "SRV" and settings.number("port") == 0 and settings.text("type") is not None:
+        findings.error(settings.place("port"), MISSING, f'records of type {kind.upper()} need a "port"')
+
+
+def _check_kubernetes(settings: Settings, findings: Findings) -> None:
+    """A role, one way to the API, selectors that the role knows (discovery/kubernetes/kubernetes.go)."""
+    _check_role(settings, findings)
+    ways = [key for key in ("api_server", "kubeconfig_file") if given(settings, key)]
+    if len(ways) > 1:
+        message = '"api_server" and "kubeconfig_file" exclude each other'
+        findings.error(settings.place("kubeconfig_file"), REFUSED, message, "keep one of them")
+    elif ways and settings.flag("namespaces", "own_namespace"):
+        message = f'"own_namespace" and {quoted(ways[0])} exclude each other'
+        findings.error(settings.key_place("namespaces", "own_namespace"), REFUSED, message, "name the namespaces")
+    login = next((key for key in _LOGINS if given(settings, key)), None)
+    if login is not None and given(settings, "api_server") is False:
+        message = f'{quoted(login)} needs the URL of an "api_server"'
+        findings.error(settings.key_place(login), TOGETHER, message, "without it, the account of the pod is used")
+    role = settings.text("role")
+    seen: set[str] = set()
+    for selector in settings.items("selectors"):
+        own = selector.text("role")
+        if not _check_role(selector, findings) or own is None:
+            continue
+        if own in seen:
+            findings.error(selector.place("role"), TWICE, f"there are two selectors of the role {quoted(own)}")
+        elif role in _SELECTED and own not in _SELECTED[role]:
+            message = f"targets of the role {quoted(role)} have no selector of the role {quoted(own)}"
+            findings.error(selector.place("role"), REFUSED, message, f"possible: {', '.join(_SELECTED[role])}")
+        seen.add(own)
+    check_http_client(settings, findings)
+
+
+def _check_role(settings: Settings, findings: Findings) -> bool:
+    role = settings.node("role")
+    if role is not None:
+        _check_word("role", role, findings)
+    return one_of(settings, findings, tuple(_SELECTED), "role")
+
+
+def _check_keys(settings: Settings, findings: Findings, key: str, known: tuple[str, ...]) -> None:
+    """Prometheus refuses what it does not know."""
+    for entry in settings.here.entries:
+        if entry.key not in known:
+            message = f"{quoted(entry.key)} is not a setting of {quoted(key)}"
+            findings.error(entry.key_origin, "GS0231", message, did_you_mean(entry.key, known))
 
 
 def _check_http_discovery(settings: Settings, findings: Findings) -> None:

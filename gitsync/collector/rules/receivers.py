@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitsync.collector.duration import parse_duration
 from gitsync.collector.findings import Findings
-from gitsync.collector.node import Node, Scalar, Sequence
+from gitsync.collector.node import Mapping, Node, Scalar, Sequence
 from gitsync.collector.rules import Rules
 from gitsync.collector.rules.addresses import Refusal, parse_url, split_host_port
 from gitsync.collector.rules.demands import (
@@ -33,6 +33,8 @@ from gitsync.collector.settings import Settings, is_known
 from gitsync.wording import did_you_mean, quoted
 
 _JAEGER = ("grpc", "thrift_http", "thrift_binary", "thrift_compact")
+_CARBON: dict[str, tuple[str, ...]] = {"plaintext": (), "regex": ("rules", "name_separator")}
+"""Parsers of carbon, with their settings."""
 _TEN_SECONDS = 10 * 10**9
 _TIMINGS = ("timing", "timer", "histogram", "distribution")
 _OBSERVERS = ("gauge", "summary", "histogram")
@@ -161,8 +163,20 @@ def check_carbon(settings: Settings, findings: Findings) -> None:
     not_negative(settings, findings, "tcp_idle_timeout")
     if settings.is_nulled("endpoint"):
         require(settings, findings, "endpoint", hint="as in localhost:2003")
-    if settings.has("parser", "type"):
-        one_of(settings.below("parser"), findings, ("plaintext", "regex"), "type")
+    parser = settings.below("parser")
+    if parser.has("type") and not one_of(parser, findings, tuple(_CARBON), "type"):
+        return
+    kind = parser.text("type", default="plaintext") or "plaintext"
+    own = parser.node("config")
+    rules = parser.node("config", "rules")
+    items = rules.items if isinstance(rules, Sequence) else ()
+    for node in items if own is None else (own, *items):
+        if not isinstance(node, Mapping) and is_known(node):
+            findings.error(node.origin, "GS0233", "settings of a parser must be a map", 'write "key: value" lines')
+    for entry in own.entries if isinstance(own, Mapping) else ():
+        if entry.key not in _CARBON[kind]:
+            message = f"{quoted(entry.key)} is not a setting of the parser {quoted(kind)}"
+            findings.error(entry.key_origin, "GS0231", message, did_you_mean(entry.key, _CARBON[kind]))
 
 
 def check_systemd(settings: Settings, findings: Findings) -> None:

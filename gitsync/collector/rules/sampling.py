@@ -200,7 +200,8 @@ def _check_composite(own: Settings, findings: Findings) -> None:
     for name, at in places:
         if name not in names:
             message = f"the composite policy has no sub-policy {quoted(name)}"
-            findings.warning(at, NO_EFFECT, message, did_you_mean(name, [one for one in names if one]))
+            hint = "" if findings.full else did_you_mean(name, sorted(one for one in names if one))
+            findings.warning(at, NO_EFFECT, message, hint)
     if shares > 100:
         message = f"the shares of the rate are {shares:g} percent together"
         findings.warning(own.key_place("rate_allocation"), NO_EFFECT, message, "they should not exceed 100")

@@ -10,6 +10,9 @@ from gitsync.wording import did_you_mean, quoted
 
 ENCODINGS = ("console", "json")
 _PULL = "metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]}"
+_PUSHED = ("console", "otlp")
+_PROCESSORS = ("batch", "simple")
+_SAMPLERS = ("always_off", "always_on", "jaeger_remote", "parent_based", "trace_id_ratio_based")
 _MIXED_RESOURCE = (0, 150, 0)
 """Since then the resource is the list `attributes`, and the plain map before it is an old form."""
 
@@ -78,4 +81,35 @@ def check_resource(settings: Settings, findings: Findings) -> None:
         findings.error(attributes.key_origin, "GS0254", message, f"move {quoted(old[0].key)} into the list")
 
 
-VALIDATE: Rules = {"service/telemetry": (check_metrics, check_logs, check_resource)}
+def check_parts(settings: Settings, findings: Findings) -> None:
+    """Processors, exporters, samplers: the Collector crashes of a name that it does not know (otelconf, v0.3.0)."""
+    for reader in settings.items("metrics", "readers"):
+        _check_names(reader, findings, ("pull", "exporter"), ("prometheus",))
+        _check_names(reader, findings, ("periodic", "exporter"), _PUSHED)
+    for signal, exporters in (("traces", (*_PUSHED, "zipkin")), ("logs", _PUSHED)):
+        for processor in settings.items(signal, "processors"):
+            _check_names(processor, findings, (), _PROCESSORS)
+            for kind in _PROCESSORS:
+                _check_names(processor, findings, (kind, "exporter"), exporters)
+            _check_target(processor.below("batch", "exporter"), findings)
+    _check_names(settings, findings, ("traces", "sampler"), _SAMPLERS)
+
+
+def _check_names(settings: Settings, findings: Findings, path: tuple[str, ...], known: tuple[str, ...]) -> None:
+    here = settings.node(*path)
+    for entry in here.entries if isinstance(here, Mapping) else ():
+        if entry.key not in known:
+            what = path[-1] if path else "processor"
+            message = f"the Collector crashes: its own telemetry has no {what} {quoted(entry.key)} here"
+            hint = did_you_mean(entry.key, known) or f"known: {', '.join(known)}"
+            findings.error(entry.key_origin, "GS0254", message, hint)
+
+
+def _check_target(exporter: Settings, findings: Findings) -> None:
+    """The Collector does not look whether there is an endpoint (internal/migration/v0.3.0.go)."""
+    if isinstance(exporter.node("otlp"), Mapping) and not exporter.has("otlp", "endpoint"):
+        message = 'the Collector crashes: "otlp" of its own telemetry has no "endpoint"'
+        findings.error(exporter.key_place("otlp"), "GS0254", message, "as in http://localhost:4318")
+
+
+VALIDATE: Rules = {"service/telemetry": (check_metrics, check_logs, check_resource, check_parts)}

@@ -21,10 +21,21 @@ DEEPEST: Final = 999
 """Nested groups; Go counts the height of the tree, and refuses 1000."""
 LONGEST: Final = 65_536
 """Characters that are compiled; a longer pattern is not judged."""
+HEAVIEST: Final = 512
+"""Instructions of a compiled pattern, beside two for each character; a heavier one is parsed, but not compiled: some
+twenty characters can make a hundred thousand."""
 REMEMBERED: Final = 512
 """Characters of a pattern whose verdict is remembered."""
 
-_PIECE: Final = re.compile(r"\\Q.*?(?:\\E|\Z)|\\[pP]\{[^}]*\}|\\.|\(\?P?<[^>]*>|\[\^?\]?|.", re.DOTALL)
+_PIECE: Final = re.compile(r"\\Q.*?(?:\\E|\Z)|\\[pP]\{[^}]{0,99}\}|\\.|\(\?P?<[^>]{0,999}>|\[\^?\]?|.", re.DOTALL)
+_WEIGHED: Final = re.compile(r"\{(\d+)(?:,(\d*))?\}|" + _PIECE.pattern, re.DOTALL)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half a character, as JSON can write it; Go reads a replacement character."""
+_WORD_WEIGHT: Final = 400
+r"""Instructions of a class such as `\pL`, about."""
+_ANY_WEIGHT: Final = 10
+_PARSED_ONLY: Final = 4096
+"""Bytes of memory with which nothing can be compiled."""
 _HUGE: Final = re.compile(r"\{(?:\d{9,}(?:,\d*)?|\d+,\d{9,})\}")
 _LOOKAROUND: Final = ("(?=", "(?!", "(?<=", "(?<!")
 
@@ -76,7 +87,32 @@ def _read(pattern: str) -> Regex:
 def _compile(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
-    return re2.compile(pattern, options)
+    if _weight(pattern) > HEAVIEST + 2 * len(pattern):
+        options.max_mem = _PARSED_ONLY
+    return re2.compile(_SURROGATE.sub("\ufffd", pattern), options)
+
+
+def _weight(pattern: str) -> int:
+    """About how many instructions a pattern has once its repetitions are written out."""
+    if "{" not in pattern and "\\p" not in pattern and "\\P" not in pattern:
+        return 0
+    levels, last, in_class = [0], 0, False
+    for match in _WEIGHED.finditer(pattern):
+        piece = match[0]
+        is_word = piece[:2] in ("\\p", "\\P")
+        if in_class:
+            last, in_class = (_WORD_WEIGHT if is_word else 0), piece != "]"
+        elif match[1]:
+            last *= max(1, int(match[1][:4]), int((match[2] or "0")[:4])) - 1
+        elif piece[0] == "(":
+            levels.append(0)
+            continue
+        elif piece == ")" and len(levels) > 1:
+            last = levels.pop()
+        else:
+            last, in_class = _WORD_WEIGHT if is_word else _ANY_WEIGHT if piece in (".", "[^") else 1, piece[0] == "["
+        levels[-1] += last
+    return sum(levels)
 
 
 def _reason(error: Exception) -> str:

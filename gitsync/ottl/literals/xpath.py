@@ -7,6 +7,7 @@ is here; expressions that this reader is not sure about count as right.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from gitsync.wording import quoted
@@ -45,17 +46,20 @@ FUNCTIONS: Final = {
 NODE_TESTS: Final = frozenset({"node", "text", "comment", "processing-instruction"})
 
 _NAME: Final = r"[A-Za-z_\u00c0-\ud7ff][A-Za-z0-9_.\-\u00b7-\ud7ff]*"
-_TOKEN: Final = re.compile(
-    rf"""\s*(?:
+_TOKEN: Final = rf"""\s*(?:
       (?P<end>\Z)
     | (?P<text>"[^"]*"|'[^']*')
     | (?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)
     | (?P<axis>{_NAME})\s*::
     | (?P<name>{_NAME}(?::(?:\*|[A-Za-z0-9_.\-\u00b7-\ud7ff]+))?)
     | (?P<sign>//|\.\.|<=|>=|!=|[,@()|*\[\]+\-=$<>./!])
-    )""",
-    re.VERBOSE,
-)
+    )"""
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Compiled when there is an XPath at all: its large ranges of letters take longer than most judgements."""
+    return re.compile(_TOKEN, re.VERBOSE)
 
 
 class _XPathError(Exception):
@@ -92,7 +96,7 @@ class _Reader:
         self._next()
 
     def _next(self) -> None:
-        found = _TOKEN.match(self._text, self._at)
+        found = _token().match(self._text, self._at)
         if found is None:
             rest = self._text[self._at :].lstrip()
             if rest[:1] in ('"', "'"):

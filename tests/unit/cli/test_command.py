@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from gitsync.cli import app
+from gitsync.cli import app, main
 from gitsync.cli.table import cell, clean, moment, short
 from tests.unit.cli.conftest import gitsync
 
@@ -53,6 +53,27 @@ def test_exit_codes_reach_the_shell(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gitsync", "validate", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, env={**os.environ, "NO_COLOR": "1"})
     assert done.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gitsync", "validate", str(tmp_path)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: cannot write: No space left on device\n")
+
+
+def test_a_bug_shows_its_traceback_and_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_arguments: object) -> int:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("gitsync.cli.run", broken)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "KeyError: 'a bug'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

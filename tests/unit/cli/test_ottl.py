@@ -108,7 +108,7 @@ def test_a_text_can_come_from_standard_input() -> None:
         (["-c", "spam", "set()"], 'there is no context "spam"'),
         (["--jsonl", "set()"], "--jsonl takes no text"),
         (["--jsonl", "-c", "span"], "--jsonl takes no text"),
-        (["-c", "span", "--collector-version", "0.1.0", "set()"], 'nothing is known of Collector "0.1.0"'),
+        (["-c", "span", "--collector-version", "new", "set()"], '"new" is no version of the Collector'),
         (["-c", "span", "--kind", "script", "set()"], "--kind"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_stream_of_valid_texts_is_exit_code_0() -> None:
     ("request_line", "said"),
     [
         (b"{", "the line is not JSON"),
-        (b"", "the line is not JSON"),
+        (b"", "the line is empty"),
         (b"\xff\xfe", "the line is not JSON"),
         (b"[" * 100_000, "the line is not JSON"),
         (b"1" * 5_000, "the line is not JSON"),
@@ -151,9 +151,10 @@ def test_a_stream_of_valid_texts_is_exit_code_0() -> None:
         ({"context": "span", "kind": "statement"}, 'the line has no "text"'),
         ({"context": "span", "kind": "statement", "text": 1}, 'the line has no "text"'),
         (a_request(context="spam"), 'there is no context "spam"'),
-        ({**a_request(), "context": {}}, "there is no context"),
+        ({**a_request(), "context": {}}, 'the line has no "context"'),
         (a_request(kind="script"), 'there is no kind "script"'),
-        ({**a_request(), "kind": []}, "there is no kind"),
+        ({**a_request(), "kind": []}, 'the line has no "kind"'),
+        ({"context": "span", "text": "x"}, 'the line has no "kind"'),
         (b'{"text": "' + b"x" * LONGEST_LINE + b'"}', "the line has more than"),
     ],
 )

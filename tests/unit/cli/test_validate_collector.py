@@ -161,8 +161,7 @@ def test_what_the_collector_would_fail_at_when_it_starts_is_a_warning_for_files_
         (["."], ". is a directory", "name its files, such as *.yaml"),
         ([], "--collector needs a file", "or - for stdin"),
         (["c.yaml", "--distribution", "contribb"], 'there is no distribution "contribb"', "known: contrib, core, k8s"),
-        (["c.yaml", "--collector-version", "0.1.0"], 'nothing is known of Collector "0.1.0"', "known: 0."),
-        (["c.yaml", "--collector-version", "newest"], 'nothing is known of Collector "newest"', "known: 0."),
+        (["c.yaml", "--collector-version", "newest"], '"newest" is no version of the Collector', "known: 0."),
         (["--watch", "-"], "--watch cannot read - again", "name of a file"),
         (["-o", "xml", "c.yaml"], "xml", "--help"),
     ],
@@ -206,6 +205,13 @@ def test_versions_are_all_judged(tmp_path: Path) -> None:
     done = validate(path, *options)
     assert f"for contrib {', '.join(known)}" in done.out
     assert validate(path, "--collector-version", f"v{known[0]}").out.endswith(f"contrib {known[0]}, nothing found\n")
+
+
+def test_for_a_version_that_is_not_known_the_nearest_is_judged_and_standard_error_says_so(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, c=GOOD)
+    done = validate(path, "--collector-version", "0.158.0", "-o", "json")
+    assert (done.code, json.loads(done.out)) == (0, {"valid": True, "diagnostics": []})
+    assert done.err == f'nothing is known of Collector "0.158.0": {NEWEST} is checked instead\n'
 
 
 def test_a_custom_build_may_have_components_of_its_own(tmp_path: Path) -> None:

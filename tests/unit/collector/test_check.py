@@ -71,6 +71,11 @@ def test_a_good_configuration_has_no_findings() -> None:
         ("service: {receivers: {}}", "GS0207", (1, 11)),
         ("service: {extensions: {}}", "GS0208", (1, 23)),
         ("service: {extensions: 5}", "GS0208", (1, 23)),
+        ("service: {extensions: zpages}", "GS0208", (1, 23)),
+        ("service: {extensions: ''}", "GS0208", (1, 23)),
+        ("service: {extensions: 'zpages,${env:MORE}'}", "GS0208", (1, 23)),
+        ("receivers: {otlp: 'a${env:OTLP}'}", "GS0205", (1, 19)),
+        ("receivers: {otlp: '$${otlp}'}", "GS0205", (1, 19)),
         ("service: {extensions: [{a: }]}", "GS0208", (1, 24)),
         ("service: {extensions: [5]}", "GS0208", (1, 24)),
         ("service: {extensions: [~]}", "GS0208", (1, 24)),
@@ -93,7 +98,8 @@ def test_a_part_of_a_configuration_must_have_the_right_shape(text: str, code: st
         "service: {pipelines: }",
         "service: {pipelines: {traces: }}",
         "service: {pipelines: {traces: {exporters: [unknown]}}}",
-        "service: {pipelines: {traces: {exporters: 'a, b'}}}",
+        "service: {pipelines: {traces: {exporters: '${env:EXPORTERS}'}}}",
+        "service: {pipelines: {traces: {exporters: ['debug/${env:NAME}']}}}",
         "receivers: ${file:receivers.yaml}",
         "service: {pipelines: {traces: {exporters: ['${env:EXPORTER}']}}}",
         "receivers: {otlp: '${file:otlp.yaml}'}",
@@ -158,7 +164,6 @@ def test_a_finding_about_the_whole_configuration_names_the_given_path() -> None:
         ("{pipelines: {traces: {receivers: [a]}}}", "GS0211", 14, 'pipeline "traces" has no exporters'),
         ("{pipelines: {traces: {exporters: [x]}}}", "GS0211", 14, 'pipeline "traces" has no receivers'),
         ("{pipelines: {traces: {receivers: [a], exporters: []}}}", "GS0211", 14, "has no exporters"),
-        ("{pipelines: {traces: {receivers: [a], exporters: ''}}}", "GS0211", 14, "has no exporters"),
         (
             "{pipelines: {traces: {receivers: [ab], exporters: [x]}}}",
             "GS0212",
@@ -184,9 +189,9 @@ def test_a_finding_about_the_whole_configuration_names_the_given_path() -> None:
             "it is configured under connectors, not under processors",
         ),
         (
-            "{pipelines: {traces: {receivers: [a], exporters: 'x, zzzzzz'}}}",
+            "{pipelines: {traces: {receivers: [a], exporters: [x, zzzzzz]}}}",
             "GS0212",
-            50,
+            54,
             'uses exporter "zzzzzz", which is not configured (add "zzzzzz" under exporters)',
         ),
         (
@@ -302,3 +307,10 @@ def test_findings_are_bounded_however_many_names_are_wrong() -> None:
     found = check(service(f"{{pipelines: {{traces: {{receivers: [{wrong}], exporters: [x]}}}}}}"))
     assert len(found) == 101
     assert found[-1].code == "GS0100"
+
+
+@pytest.mark.parametrize("key", [" otlp", "otlp ", "otlp /a", "otlp/ a"])
+def test_settings_below_an_id_with_spaces_are_reported_as_ignored(key: str) -> None:
+    (found,) = check_fragment(read(f"receivers: {{'{key}': {{protocols: }}}}"), "c.yaml")
+    assert (found.code, found.line, found.column, found.severity) == ("GS0242", 1, 13, Severity.WARNING)
+    assert check_fragment(read(f"receivers: {{'{key}': }}"), "c.yaml") == ()

@@ -343,3 +343,25 @@ def test_a_file_that_ends_inside_brackets_says_where_it_ends() -> None:
     (found,) = parse_yaml("a.yaml", b"a: 1\nreceivers: [\n").diagnostics
     assert (found.code, found.line, found.column) == ("GS0112", 2, 12)
     assert "not closed" in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"a": "b\\/c"}', (1, 7)),
+        ('a: 1\nb: "\\\\\\/"', (2, 4)),
+        ('{"a\\/b": 1}', (1, 2)),
+        ("%YAML 1.2\n---\na: b\n", (1, 1)),
+    ],
+)
+def test_what_only_the_collectors_parser_refuses_is_an_error_where_it_reads_the_file(
+    text: str, place: tuple[int, int]
+) -> None:
+    assert parse_yaml("c.yaml", text.encode()).diagnostics == ()
+    (found,) = parse_yaml("c.yaml", text.encode(), as_the_collector=True).diagnostics
+    assert (found.code, (found.line, found.column), found.severity) == ("GS0110", place, Severity.ERROR)
+
+
+@pytest.mark.parametrize("text", ['a: "b\\\\/c"', r"a: 'b\/c'", r"a: b\/c", "%YAML 1.1\n---\na: b\n"])
+def test_the_collector_takes_a_backslash_before_a_slash_that_is_no_escape(text: str) -> None:
+    assert parse_yaml("c.yaml", text.encode(), as_the_collector=True).diagnostics == ()

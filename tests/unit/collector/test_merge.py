@@ -39,6 +39,16 @@ def test_maps_merge_and_everything_else_replaces(base: str, over: str, merged: o
     assert to_python(merge(read(base), read(over))) == merged
 
 
+def test_what_only_one_side_has_stays_the_same_node_so_that_it_is_judged_once() -> None:
+    base = read("{a: {b: {x: 1}, c: {x: 1}}}")
+    merged = merge(base, read("{a: {c: {x: 2}, d: {}}}"))
+    before, after = base.get("a"), merged.get("a")
+    assert isinstance(before, Mapping)
+    assert isinstance(after, Mapping)
+    assert after.get("b") is before.get("b")
+    assert after.get("c") is not before.get("c")
+
+
 def test_merging_leaves_its_inputs_as_they_were() -> None:
     base, over = read("{a: {b: 1}}"), read("{a: {c: 2}}")
     merge(base, over)

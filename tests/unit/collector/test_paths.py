@@ -4,6 +4,7 @@ import pytest
 
 from gitsync.collector.document import Mapping, parse_mapping, to_python
 from gitsync.collector.paths import expand_paths
+from gitsync.diagnostics import Severity
 
 
 def read(text: str) -> Mapping:
@@ -59,6 +60,26 @@ def test_a_map_without_paths_is_returned_as_it_is() -> None:
 def test_a_path_with_two_values_or_an_empty_part_is_an_error(text: str, code: str, column: int) -> None:
     _, found = expand_paths(read(text))
     assert [(one.code, one.line, one.column) for one in found] == [(code, 1, column)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("{a::b: 1, a: {b: 2}}", {"a": {"b": 1}}),
+        ("{a: {b: 2}, a::b: 1}", {"a": {"b": 1}}),
+        ("{a: 1, a::b: 2}", {"a": {"b": 2}}),
+        ("{a::b: 2, a: 1}", {"a": {"b": 2}}),
+        ("{a::b: 5, a: {b: {c: 1}}}", {"a": {"b": 5}}),
+        ("{a: {b: {c: 1}}, a::b: 5}", {"a": {"b": 5}}),
+        ("{x: {a: 1, a::b: 2}}", {"x": {"a": {"b": 2}}}),
+        ("{a: [1], a::b: {c: 2}}", {"a": {"b": {"c": 2}}}),
+        ("{a: 1, a::b: {c: 1}, a::b::c: 2}", {"a": {"b": {"c": 2}}}),
+    ],
+)
+def test_to_the_collector_the_longer_key_wins(text: str, kept: object) -> None:
+    node, found = expand_paths(read(text), as_the_collector=True)
+    assert to_python(node) == kept
+    assert {(one.code, one.severity) for one in found} == {("GS0218", Severity.WARNING)}
 
 
 def test_expanded_keys_know_where_they_were_written() -> None:

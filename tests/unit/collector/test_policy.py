@@ -4,6 +4,7 @@ import pytest
 
 from gitsync.collector.document import parse_mapping
 from gitsync.collector.findings import Findings
+from gitsync.collector.judge import Judge
 from gitsync.collector.node import Mapping, Origin
 from gitsync.collector.policy import (
     AS_THE_COLLECTOR,
@@ -14,6 +15,7 @@ from gitsync.collector.policy import (
     check_providers,
 )
 from gitsync.diagnostics import Diagnostic, Severity
+from tests.support.compiling import catalog
 
 AT = Origin("c.yaml", 1, 1)
 WARNING = Diagnostic("c.yaml", 1, 1, Severity.WARNING, "GS0281", "said")
@@ -73,6 +75,22 @@ def test_providers_are_allowed_by_scheme(providers: set[str] | None, codes: list
 
 
 @pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("a: ${env:A:-${file:/etc/x}}", ["GS1105"]),
+        ("a: ${${env:S:-file}:/etc/x}", ["GS1105"]),
+        ("a: ${${env:S:-file:/etc/x}}", ["GS1105"]),
+        ("a: ${env:${env:NAME}}", []),
+        ("a: ${env:A:-${env:B}}", []),
+    ],
+)
+def test_a_provider_inside_of_another_is_no_way_around(text: str, codes: list[str]) -> None:
+    findings = Findings("c.yaml")
+    check_providers(Policy(providers=frozenset({"env"})), read(text + "\n"), findings)
+    assert [one.code for one in findings.done()] == codes
+
+
+@pytest.mark.parametrize(
     ("text", "patterns", "codes"),
     [
         ("endpoint: otel.example.com:4317", ("*.example.com",), []),
@@ -85,6 +103,21 @@ def test_providers_are_allowed_by_scheme(providers: set[str] | None, codes: list
         ("brokers: [a.example.com:9092, b.evil.org:9092]", ("*.example.com",), ["GS1107"]),
         ("endpoint: ${env:WHERE}", ("*.example.com",), ["GS1107"]),
         ("endpoint: https://a.example.com@evil.org/", ("*.example.com",), ["GS1107"]),
+        ("endpoint: https://evil.org?.example.com", ("*.example.com",), ["GS1107"]),
+        ("endpoint: 'https://evil.org#.example.com'", ("*.example.com",), ["GS1107"]),
+        ("endpoint: dns:///a.example.com:4317", ("*.example.com",), []),
+        ("endpoint: dns:a.example.com:4317", ("a.example.com",), []),
+        ("endpoint: dns://a.example.com/evil.org:4317", ("*.example.com",), ["GS1107"]),
+        ("endpoint: dns://evil.org/a.example.com:4317", ("*.example.com",), ["GS1107"]),
+        ("endpoint: passthrough://a.example.com/evil.org:4317", ("*.example.com",), ["GS1107"]),
+        ("brokers: a.example.com:9092,b.example.com:9092", ("*.example.com",), []),
+        ("brokers: evil.org:9092,a.example.com:9092", ("*.example.com",), ["GS1107"]),
+        ("resolver: {dns: {hostname: evil.org}}", ("*.example.com",), ["GS1107"]),
+        ("resolver: {dns: {hostname: lb.example.com}}", ("*.example.com",), []),
+        ("resolver: ${file:/etc/resolver.yaml}", ("*.example.com",), ["GS1107"]),
+        ("hostname: this-machine", ("*.example.com",), []),
+        ("ingest_url: https://evil.org", ("*.example.com",), ["GS1107"]),
+        ("{endpoint: a.example.com, proxy_url: 'http://evil.org'}", ("*.example.com",), ["GS1107"]),
         ("timeout: 5s", (), []),
         ("endpoint: anywhere", (), ["GS1107"]),
     ],
@@ -96,3 +129,45 @@ def test_exporters_send_only_where_they_may(text: str, patterns: tuple[str, ...]
     unlimited = Findings("c.yaml")
     check_endpoints(Policy(), read(text + "\n"), unlimited)
     assert unlimited.done() == ()
+
+
+PIPELINES = "pipelines: {logs: {receivers: [nop], exporters: [nop]}}"
+OWN = "traces: {processors: [{batch: {exporter: {otlp: {protocol: grpc, endpoint: 'http://%s:4317'}}}}]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "codes"),
+    [
+        ("exporters: {nop: '${file:/x}'}", Policy(endpoints=("*.example.com",)), ["GS1107"]),
+        ("exporters: ${file:/x}", Policy(endpoints=("*.example.com",)), ["GS1107"]),
+        ("exporters: ${file:/x}", Policy(("exporter/nop", "receiver/*")), ["GS1106"]),
+        ("exporters: ${file:/x}", Policy(deny=("exporter/debug",)), ["GS1106"]),
+        ("exporters: ${file:/x}", Policy(), []),
+        ("exporters: [nop]", Policy(deny=("exporter/debug",)), ["GS0202"]),
+        ("exporters: {nop: '${file:/x}'}", Policy(deny=("exporter/debug",)), []),
+        ("exporters: {nop: }", Policy(endpoints=("*.example.com",)), []),
+    ],
+)
+def test_what_the_agent_fills_in_passes_no_policy(text: str, policy: Policy, codes: list[str]) -> None:
+    root = read(f"receivers: {{nop: }}\n{text}\nservice: {{{PIPELINES}}}\n")
+    assert [one.code for one in Judge(catalog().build(None, []), policy, {}).judge(root, path="c.yaml")] == codes
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "codes"),
+    [
+        (OWN % "evil.org", ["GS1107"]),
+        (OWN % "a.example.com", []),
+        ("metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 8888}}}}]}", []),
+        (
+            "metrics: {readers: [{periodic: {exporter: {otlp: {protocol: grpc, endpoint: 'http://evil.org'}}}}]}",
+            ["GS1107"],
+        ),
+        ("resource: {url: 'http://elsewhere'}", []),
+        ("traces: '${file:/x}'", ["GS1107"]),
+    ],
+)
+def test_the_agents_own_telemetry_goes_only_where_exporters_may_send(telemetry: str, codes: list[str]) -> None:
+    text = f"receivers: {{nop: }}\nexporters: {{nop: }}\nservice: {{telemetry: {{{telemetry}}}, {PIPELINES}}}\n"
+    judge = Judge(catalog().build(None, []), Policy(endpoints=("*.example.com",)), {})
+    assert [one.code for one in judge.judge(read(text), path="c.yaml")] == codes

@@ -72,3 +72,17 @@ async def test_agents_that_have_not_told_their_components_are_not_counted(store:
 
 async def test_a_rejected_commit_asks_nobody(store: SqlStore) -> None:
     assert await find_lacking(TARGET.source, CompileResult(None, (), (), {TARGET.path: NEEDS}), store) == ()
+
+
+async def test_a_policy_can_leave_it_unsaid(store: SqlStore) -> None:
+    await report(store, b"small", WITHOUT_KAFKA)
+    await store.save_agents([a_record(1, components=b"small")], [])
+    unsaid = CompileResult(result().bundle, (), (), {TARGET.path: NEEDS}, None)
+    assert await find_lacking(TARGET.source, unsaid, store) == ()
+
+
+async def test_a_build_that_is_told_in_another_order_says_nothing(store: SqlStore) -> None:
+    await report(store, b"flat", {"otlp": [], "kafka": ["producer"]})
+    await report(store, b"empty", {"receivers": [], "exporters": []})
+    await store.save_agents([a_record(1, components=b"flat"), a_record(2, components=b"empty")], [])
+    assert await find_lacking(TARGET.source, result(), store) == ()

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
-from gitsync.bundle.version import CompileResult
+from gitsync.bundle.version import Bundle, CompileResult, Need
+from gitsync.collector.node import Origin
+from gitsync.control.connected import components_body
+from gitsync.control.inventory import COMPONENTS, stored_key
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
 from gitsync.control.records import SourceRecord, Verdict
@@ -21,7 +24,9 @@ from gitsync.control.sync import ANNOUNCED_TRIES, LOUD_AFTER, SourceSync, SyncOp
 from gitsync.diagnostics import Diagnostic, Severity
 from gitsync.errors import SettingsError, Unavailable
 from gitsync.ids import DEFAULT_SOURCE, CommitId
+from gitsync.opamp.messages import Component
 from gitsync.store import SqlStore, StoreOptions
+from tests.store.builders import NOW, TARGET, a_record
 from tests.support.clock import FixedRandom, ManualClock
 from tests.support.configrepo import tree_of
 from tests.support.configs import FLEET
@@ -193,6 +198,26 @@ async def test_a_commit_that_the_validator_could_not_finish_is_judged_again(unde
     assert await under_test.pass_() == "rejected"
     assert await under_test.pass_() == "published"
     assert await under_test.head() == head
+
+
+async def test_a_refused_commit_is_not_judged_again_because_agents_held_the_one_before_it(
+    under_test: SyncUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    under_test.repository.push(a_tree(4400))
+    kafka = Need("exporters", "kafka", frozenset({"kafka"}), Origin("agents/collector.yaml", 7, 3))
+    body = components_body({"exporters": Component({}, {"otlp": Component({}, {})})})
+    await under_test.store.keep_blob(stored_key(b"small"), COMPONENTS, body, NOW)
+    await under_test.store.save_agents([a_record(1, components=b"small")], [])
+    bundle = Bundle(TARGET.source, under_test.repository.trees[-1].commit, {}, {})
+    under_test.compiler.answers.append(CompileResult(bundle, (), (), {TARGET.path: (kafka,)}, Severity.ERROR))
+    assert await under_test.pass_() == "rejected"
+    under_test.repository.rewritten = True
+    under_test.repository.push(a_tree(4401))
+    assert await under_test.pass_() == "refused"
+    await under_test.store.save_agents([a_record(1)], [])
+    caplog.clear()
+    assert await under_test.pass_() == "refused"
+    assert "was rewritten" not in caplog.text
 
 
 async def test_a_head_that_the_database_lost_is_published_again_without_a_new_commit(

@@ -214,6 +214,26 @@ def test_what_an_agent_could_not_say_leaves_a_gap_and_is_in_its_full_report() ->
     assert talk.statuses()[-1] == ("APPLIED", "a")
 
 
+def test_an_agent_with_a_build_tells_its_components_when_it_is_asked() -> None:
+    said: list[pb.AgentToServer] = []
+    build = {"receivers": ("otlp", "nop"), "exporters": ("debug",)}
+    profiles = [AgentProfile(a_uid(number), "x", "otelcol-agent", build=build) for number in (1, 2)]
+    agents = [SimulatedAgent(one, later=lambda *_: None, now=lambda: 0.0) for one in profiles]
+    for agent in agents:
+        agent.connected(lambda data: said.append(pb.AgentToServer.FromString(data)))
+    first, second = (one.available_components for one in said)
+    assert first.hash == second.hash != b""
+    assert not first.components
+    asked = pb.ServerToAgent(instance_uid=a_uid(1), flags=pb.ServerToAgentFlags_ReportAvailableComponents)
+    agents[0].receive(asked.SerializeToString())
+    told = said[-1].available_components.components
+    assert {section: sorted(one.sub_component_map) for section, one in told.items()} == {
+        "receivers": ["nop", "otlp"],
+        "exporters": ["debug"],
+    }
+    assert not Conversation().said[0].HasField("available_components")
+
+
 def test_a_restart_shows_in_the_health_and_ends_with_a_full_report() -> None:
     talk = Conversation()
 

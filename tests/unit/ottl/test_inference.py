@@ -76,7 +76,7 @@ def test_texts_without_any_context_have_none() -> None:
     nowhere = inferred('set(no_such_path, "x")')
     assert nowhere.finding is not None
     assert nowhere.finding.hint == "write span.… in front of a path"
-    nested = inferred('set(status.message, "x")', 'set(span.name, "y")', 'set(status.code, 1)')
+    nested = inferred('set(status.message, "x")', 'set(span.name, "y")', "set(status.code, 1)")
     assert nested.context == "span"
 
 
@@ -87,8 +87,17 @@ def test_a_path_without_its_context_is_shown_with_it() -> None:
     assert found.finding.hint == "write span.status.message"
 
 
+def test_a_path_without_its_context_is_judged_in_the_one_that_was_meant() -> None:
+    found = inferred('set(status.message, "x") where resource.attributes["env"] == "prod"')
+    assert found.context == "span"
+
+
 def test_a_function_that_is_nowhere_decides_no_context() -> None:
     assert inferred("set(span.name, Nope(span.name))").context == "span"
+
+
+def test_an_enum_symbol_that_is_nowhere_decides_no_context() -> None:
+    assert inferred("set(span.kind, SPAN_KIND_SERVR)").context == "span"
 
 
 def test_a_context_that_is_not_offered_is_named() -> None:

@@ -15,8 +15,8 @@ import uvloop
 from gitsync.bundle.version import CompileResult
 from gitsync.diagnostics import Severity
 from gitsync.errors import Unavailable
-from gitsync.worker import CompileWorker, WorkerOptions
 from gitsync.worker.frames import decode_answer, encode_frame, frame_length
+from gitsync.worker.process import CompileWorker, WorkerOptions
 from tests.support.compiling import compiled
 from tests.support.configrepo import COLLECTOR_YAML, tree_of
 
@@ -72,6 +72,37 @@ async def test_one_process_serves_many_commits(worker: CompileWorker) -> None:
     for _ in range(3):
         await assert_works(worker)
     assert worker.pid == first
+
+
+TWO_RELEASES = GOOD | {
+    "gitsync.yaml": 'collector: {versions: ["0.149.0", "0.159.0"]}\n',
+    "agents/redact.ottl": 'delete_key(span.attributes, "a")\nset(log.attributes["a"], ParseCLF(log.body))\n',
+}
+
+
+async def test_what_is_known_of_a_release_is_parsed_with_the_first_commit_that_needs_it_and_kept(
+    worker: CompileWorker,
+) -> None:
+    before = worker.pid
+    assert (await job(worker, "parsed")).files == ()
+    for _ in range(2):
+        result = await worker.compile(tree_of(TWO_RELEASES))
+        assert [(one.code, one.line) for one in result.diagnostics if one.severity is Severity.ERROR] == [("GS1040", 2)]
+        assert (await job(worker, "parsed")).files == ("0.149.0", "0.159.0")
+    assert worker.pid == before
+
+
+async def test_the_limit_of_memory_is_enough_for_two_releases_and_still_holds() -> None:
+    options = WorkerOptions(
+        OPTIONS.function, memory_bytes=64 << 20, cpu=timedelta(seconds=5), environment=OPTIONS.environment
+    )
+    async with CompileWorker(options) as worker:
+        expected = compiled(tree_of(TWO_RELEASES))
+        assert await worker.compile(tree_of(TWO_RELEASES)) == expected
+        found = (await job(worker, "memory")).diagnostics
+        assert [one.message for one in found] == ["the validator ran out of memory on this commit"]
+        assert await worker.compile(tree_of(TWO_RELEASES)) == expected
+        assert (await job(worker, "parsed")).files == ("0.149.0", "0.159.0")
 
 
 CRASHES = {

@@ -17,7 +17,7 @@ from gitsync.wording import did_you_mean, quoted
 EXPRESSION = "GS0269"
 LAYOUT = "GS0270"
 
-_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kKmMgGtTpP]i?[bB])?")
+_SIZE = re.compile(r"([0-9]++(?:\.[0-9]*+)?)\s*([kKmMgGtTpP]i?[bB])?")
 _UNITS = {"": 1, **{f"{unit}b": 1000**power for power, unit in enumerate("kmgtp", 1)}}
 _UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgtp", 1)}
 _GO_FRACTION = re.compile(r"[^.,9]9+")
@@ -199,7 +199,8 @@ def check_zone(settings: Settings, findings: Findings, *path: str) -> None:
     name = settings.text(*path)
     if name is None or name in _LOCAL_ZONES or name in ZONES or name.startswith(_OTHER_ZONES):
         return
-    hint = did_you_mean(name, sorted(ZONES)) or "a name of the time zone database, as in Europe/Berlin"
+    near = "" if findings.full else did_you_mean(name, sorted(ZONES))
+    hint = near or "a name of the time zone database, as in Europe/Berlin"
     findings.error(settings.place(*path), WORD, f"there is no time zone {quoted(name)}", hint)
 
 

@@ -154,7 +154,11 @@ def check_decoded(settings: Settings, findings: Findings) -> None:
     if name is None:
         return
     if name not in KINDS:
-        hint = did_you_mean(name, KINDS) or "the operators are listed with the Collector's file_log receiver"
+        hint = (
+            ""
+            if findings.full
+            else did_you_mean(name, KINDS) or "the operators are listed with the Collector's file_log receiver"
+        )
         findings.error(settings.place("type"), PART, f"there is no operator {quoted(name)}", hint)
         return
     _check_fields(settings, findings, name)
@@ -219,7 +223,7 @@ def _check_keys(settings: Settings, findings: Findings, name: str) -> None:
     known = (*basic, *_KEYS[name])
     for entry in settings.here.entries:
         if entry.key not in known:
-            hint = did_you_mean(entry.key, known) or "remove it"
+            hint = "" if findings.full else did_you_mean(entry.key, known) or "remove it"
             message = f"{quoted(entry.key)} is no setting of {name}, the Collector ignores it"
             findings.warning(entry.key_origin, _IGNORED, message, hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Origin, Scalar
@@ -11,6 +12,9 @@ from gitsync.collector.rules.demands import REFUSED, TWICE
 from gitsync.collector.rules.stanza.operators import ENDS, INPUTS, KINDS
 from gitsync.collector.settings import Settings
 from gitsync.wording import did_you_mean, quoted
+
+_LISTED = 8
+"""Operators that a hint names."""
 
 
 @dataclass(slots=True)
@@ -105,7 +109,7 @@ def _edges(steps: list[_Step], by_id: dict[str, int], findings: Findings) -> lis
         for node in step.outputs if step.kind not in ENDS else ():
             target = by_id.get(node.text)
             if target is None:
-                hint = did_you_mean(node.text, by_id) or f"the operators are {', '.join(by_id)}"
+                hint = "" if findings.full else did_you_mean(node.text, by_id) or _some(by_id)
                 findings.error(node.origin, REFUSED, f"there is no operator with the id {quoted(node.text)}", hint)
             elif steps[target].kind in INPUTS:
                 message = f"the operator {quoted(node.text)} reads by itself, nothing can be given to it"
@@ -134,3 +138,9 @@ def _check_circle(steps: list[_Step], edges: list[list[int]], findings: Findings
         at = next((step for step in circle if step.outputs), circle[0])
         message = f"the operators go round in a circle through {quoted(at.id)}"
         findings.error(at.outputs[0].origin if at.outputs else at.origin, REFUSED, message)
+
+
+def _some(names: Iterable[str]) -> str:
+    """A hint that lists the first operators."""
+    listed = list(islice(names, _LISTED + 1))
+    return f"the operators are {', '.join(quoted(one) for one in listed[:_LISTED])}" + ", …" * (len(listed) > _LISTED)

@@ -2,13 +2,23 @@
 
 import pytest
 
-from gitsync.collector.rules import attributes, connectors, enrichment, metrics, otlp, processors, remotes, sampling
+from gitsync.collector.rules import (
+    attributes,
+    connectors,
+    enrichment,
+    kafka,
+    metrics,
+    otlp,
+    processors,
+    remotes,
+    sampling,
+)
 from gitsync.diagnostics import Severity
 from tests.support.rules import diagnostics, settings_of
 
 RULES = [
     table
-    for pack in (attributes, connectors, enrichment, metrics, otlp, processors, remotes, sampling)
+    for pack in (attributes, connectors, enrichment, kafka, metrics, otlp, processors, remotes, sampling)
     for table in (getattr(pack, "VALIDATE", {}), getattr(pack, "CONSTRUCT", {}))
 ]
 SAID = [
@@ -42,6 +52,14 @@ def test_what_stops_the_collector_only_at_its_start_is_a_warning() -> None:
     assert {one.severity for one in found} == {Severity.WARNING}
     assert all("does not start" in one.message for one in found)
     assert 'did you mean "latency"?' in found[0].hint
+
+
+def test_acknowledgements_of_kafka_are_a_number_or_all() -> None:
+    right = [settings_of("configkafka.ProducerConfig", f"required_acks: {one}") for one in ("all", "-1", "${env:ACKS}")]
+    assert [diagnostics([kafka.TYPES], one) for one in right] == [(), (), ()]
+    (found,) = diagnostics([kafka.TYPES], settings_of("configkafka.ProducerConfig", "required_acks: '1'"))
+    assert found.code == "GS0267"
+    assert "without quotes" in found.hint
 
 
 def test_a_text_of_the_user_is_shortened_and_quoted() -> None:

@@ -28,6 +28,8 @@ RIGHT: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("connector/signal_to_metrics", "spans: [{name: a, exponential_histogram: {value: '1', max_size: 0}}]", {}),
     ("connector/signal_to_metrics", "spans: ${file:spans.yaml}", {}),
+    ("connector/signal_to_metrics", 'logs: [{name: a, gauge: {value: \'ExtractGrokPatterns(body, "x")["a"]\'}}]', {}),
+    ("connector/signal_to_metrics", "logs: [{name: a, sum: {value: 'ExtractGrokPatterns(body, \"x\")'}}]", {}),
     ("connector/routing", "table: [{condition: 'true', pipelines: [traces/a]}]", {}),
     ("connector/routing", "table: [{context: otelcol, statement: route(), pipelines: [traces/a], action: copy}]", {}),
     ("connector/routing", 'table: [{context: request, condition: \'request["a"] == "b"\', pipelines: [traces/a]}]', {}),
@@ -45,6 +47,13 @@ WRONG: list[tuple[str, str, list[tuple[str, int, int]], dict[str, Any]]] = [
     ("connector/sum", "metrics: {a: {source_attribute: b, attributes: [{key: c}]}}", [("GS0274", 1, 36)], {}),
     ("connector/signal_to_metrics", "", [("GS0271", 0, 0)], {}),
     ("connector/signal_to_metrics", "spans: []", [("GS0271", 0, 0)], {}),
+    ("connector/signal_to_metrics", "spans: [~]", [("GS0271", 1, 9)], {}),
+    (
+        "connector/signal_to_metrics",
+        "logs: [{name: a, gauge: {value: 'ExtractGrokPatterns(body, \"x\")'}}]",
+        [("GS0274", 1, 33)],
+        {},
+    ),
     ("connector/signal_to_metrics", "spans: [{sum: {value: '1'}}]", [("GS0260", 1, 9)], {}),
     ("connector/signal_to_metrics", "spans: [{name: a}]", [("GS0266", 1, 9)], {}),
     (

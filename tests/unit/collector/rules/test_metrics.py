@@ -155,6 +155,7 @@ WRONG: list[tuple[str, str, list[tuple[str, int, int]], dict[str, Any]]] = [
     ("processor/cumulative_to_delta", "include: {metrics: [a]}", [("GS0266", 1, 11)], {}),
     ("processor/cumulative_to_delta", "exclude: {match_type: strict}", [("GS0266", 1, 11)], {}),
     ("processor/cumulative_to_delta", "include: {metric_types: [gauge]}", [("GS0267", 1, 26)], {}),
+    ("processor/cumulative_to_delta", "include: {metric_types: [~]}", [("GS0267", 1, 26)], {}),
     ("processor/cumulative_to_delta", "include: {metrics: [a], match_type: glob}", [("GS0288", 1, 37)], {}),
     ("processor/cumulative_to_delta", "include: {metrics: ['('], match_type: regexp}", [("GS0280", 1, 21)], {}),
     ("processor/delta_to_rate", "", [("GS0271", 0, 0)], {}),
