@@ -41,7 +41,8 @@ class Catalog:
         name = DISTRIBUTIONS[distribution or _DEFAULT_DISTRIBUTION]
         found = [self.collectors[self.nearest(one)] for one in versions or [""]]
         unique = {one.version: one for one in found}
-        return Build(name, tuple(sorted(unique.values(), key=lambda one: one.number)))
+        listed = tuple(sorted(unique.values(), key=lambda one: one.number))
+        return Build(name, listed, tuple(self.collectors.values()))
 
     def nearest(self, version: str) -> str:
         """The known version that stands for one: itself, or the closest one; the newest for what is no version.

@@ -364,7 +364,9 @@ class _Compilation:
         judged = self._files.judged | {entry.path for entry in self._tree.bad if entry.path}
         files = tuple(sorted(judged, key=lambda one: one.encode()))
         lacking = self._repository.policy.severity.get(LACKING, Severity.WARNING)
-        return CompileResult(bundle, _tidy(self._everything()), files, self._needs if bundle else {}, lacking)
+        unchecked = () if self._judgement is None else self._judgement.unchecked()
+        needs = self._needs if bundle else {}
+        return CompileResult(bundle, _tidy(self._everything()), files, needs, lacking, unchecked)
 
 
 def _merge_all(nodes: Iterable[Mapping | None]) -> Mapping | None:

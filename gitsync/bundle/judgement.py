@@ -62,6 +62,10 @@ class Judgement:
                 found.append(Need(section, written, types, entry.key_origin))
         return tuple(found)
 
+    def unchecked(self) -> tuple[str, ...]:
+        """Components, as `kind/type`, whose settings could not be checked; sorted."""
+        return tuple(sorted({name for _, judge in self._judges.values() for name in judge.unchecked()}))
+
     def _told_as(self, kind: str, written: str) -> frozenset[str]:
         """Names of a type that takes this one: a release that renamed it tells the new name, and takes the old one.
 

@@ -270,6 +270,7 @@ class CompileResult:
         files: every file of the commit that was judged, in path order.
         needs: by path of the target: the components of its configuration.
         lacking: how much it counts when agents of a target have no such component; None: it is not said.
+        unchecked: components, as `kind/type`, whose settings nobody here knows; sorted.
     """
 
     bundle: Bundle | None
@@ -277,6 +278,7 @@ class CompileResult:
     files: tuple[str, ...] = ()
     needs: Mapping[str, tuple[Need, ...]] = field(default_factory=dict)
     lacking: Severity | None = Severity.WARNING
+    unchecked: tuple[str, ...] = ()
 
     def with_findings(self, more: tuple[Diagnostic, ...]) -> CompileResult:
         """The result with further findings; an error among them takes the bundle away."""

@@ -31,6 +31,10 @@ class Report(enum.StrEnum):
     GITHUB = "github"
 
 
+_SHOWN = 10
+"""Components that a summary names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What was found in files that were judged together.
@@ -41,6 +45,7 @@ class Judgement:
         diagnostics: in the order in which they are shown.
         about: words behind the count of files in the summary, such as ` for contrib 0.159.0`; may be empty.
         root: goes before a path, to find the file from where the command runs; "" or ends in a slash.
+        unchecked: components, as `kind/type`, whose settings nobody here knows.
         header: more members of the JSON document, before the others.
     """
 
@@ -49,6 +54,7 @@ class Judgement:
     diagnostics: tuple[Diagnostic, ...]
     about: str = ""
     root: str = ""
+    unchecked: tuple[str, ...] = ()
     header: tuple[tuple[str, str], ...] = ()
 
     def strict(self) -> Judgement:
@@ -106,7 +112,16 @@ def show_findings(judgement: Judgement, sources: Sources) -> None:
 def summary(judgement: Judgement) -> str:
     """The verdict, how many files and findings, in one line."""
     verdict = "valid" if judgement.valid else "invalid"
-    return f"{verdict}: {count_of(len(judgement.files), 'file')}{judgement.about}, {counts(judgement.diagnostics)}"
+    line = f"{verdict}: {count_of(len(judgement.files), 'file')}{judgement.about}, {counts(judgement.diagnostics)}"
+    return line + not_checked(judgement.unchecked)
+
+
+def not_checked(components: tuple[str, ...]) -> str:
+    """Says of which components only the names are known; empty when there are none."""
+    if not components:
+        return ""
+    shown = ", ".join(components[:_SHOWN]) + (", …" if len(components) > _SHOWN else "")
+    return f"; settings that are not known here, and not checked: {shown}"
 
 
 def counts(found: Iterable[Diagnostic]) -> str:

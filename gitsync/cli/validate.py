@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitsync.cli.failure import ExitCode
-from gitsync.cli.report import Judgement, Report, counts, show, show_findings, show_line
+from gitsync.cli.report import Judgement, Report, counts, not_checked, show, show_findings, show_line
 from gitsync.cli.table import count_of
 from gitsync.errors import SettingsError
 from gitsync.wording import quoted
@@ -105,6 +105,7 @@ class Repository:
             result.diagnostics,
             about="" if result.bundle is None else f", {count_of(len(result.bundle.versions), 'target')}",
             root="" if self.root == Path() else f"{self.root.as_posix().rstrip('/')}/",
+            unchecked=result.unchecked,
             header=(("apiVersion", "gitsync/v1"), ("kind", "Validation")),
         )
         judgement = judgement.strict() if strict else judgement
@@ -165,25 +166,30 @@ class CollectorFiles:
             self.read.clear()
             self.read.update(contents)
             verdict = judge_files(contents, self.build)
-            judgement = Judgement(tuple(map(str, group)), verdict.valid, verdict.diagnostics, self.about)
+            judgement = Judgement(
+                tuple(map(str, group)), verdict.valid, verdict.diagnostics, self.about, "", verdict.unchecked
+            )
             yield judgement.strict() if strict else judgement
 
     def _show_each(self, judgements: Iterator[Judgement]) -> bool:
         invalid = 0
         found: list[Diagnostic] = []
+        unchecked: set[str] = set()
         for one in judgements:
             show_findings(one, self._content)
             invalid += not one.valid
             found.extend(one.diagnostics)
+            unchecked.update(one.unchecked)
         files = count_of(len(self.paths), "file")
         verdict = f"invalid: {invalid} of {files}" if invalid else f"valid: {files}"
-        typer.echo(f"{verdict}{self.about}, {counts(found)}")
+        typer.echo(f"{verdict}{self.about}, {counts(found)}{not_checked(tuple(sorted(unchecked)))}")
         return not invalid
 
     def _joined(self, judgements: Sequence[Judgement]) -> Judgement:
         found = tuple(one for judgement in judgements for one in judgement.diagnostics)
         valid = all(one.valid for one in judgements)
-        return Judgement(tuple(map(str, self.paths)), valid, found, self.about)
+        unchecked = tuple(sorted({name for one in judgements for name in one.unchecked}))
+        return Judgement(tuple(map(str, self.paths)), valid, found, self.about, "", unchecked)
 
     def _content(self, path: str) -> bytes:
         return self.read.get(path, b"")

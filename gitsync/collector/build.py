@@ -144,10 +144,12 @@ class Build:
     Attributes:
         distribution: `contrib`, `core`, `k8s` or `custom`.
         versions: at least one, the newest last.
+        known: every release that is known: a component has names in others, too.
     """
 
     distribution: str
     versions: tuple[CollectorVersion, ...]
+    known: tuple[CollectorVersion, ...] = ()
 
     @property
     def newest(self) -> CollectorVersion:

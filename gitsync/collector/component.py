@@ -46,10 +46,16 @@ _TELEMETRY = "service/telemetry"
 
 
 class ComponentCheck:
-    """Checks components for one version of the Collector."""
+    """Checks components for one version of the Collector.
+
+    Attributes:
+        unchecked: components, as `kind/type`, whose settings were written and could not be checked: nothing but their
+            names and signals is known.
+    """
 
     def __init__(self, version: CollectorVersion, build: Build, policy: Policy, sources: Mapping[str, str]) -> None:
         self._version = version
+        self.unchecked: set[str] = set()
         self._build = build
         self._policy = policy
         self._sources = sources
@@ -116,11 +122,17 @@ class ComponentCheck:
         settings = self._settings(name, component.id, component.origin, here, schema, signals)
         if schema is not None:
             self._walk(settings, schema, findings, stale=info.stale)
+        elif here.entries:
+            self.unchecked.add(name)
+        self._apply_rules(settings, findings, used=used)
+
+    def _apply_rules(self, settings: Settings, findings: Findings, *, used: bool) -> None:
+        """What the component's own code refuses, and the OTTL inside."""
         before = findings.errors
-        for rule in VALIDATE.get(name, ()):
+        for rule in VALIDATE.get(settings.component, ()):
             rule(settings, findings)
-        if used and kind != "extension" and findings.errors == before:
-            for rule in CONSTRUCT.get(name, ()):
+        if used and not settings.component.startswith("extension/") and findings.errors == before:
+            for rule in CONSTRUCT.get(settings.component, ()):
                 rule(settings, findings)
         # An alias repeats its texts at the same places.
         for site in dict.fromkeys(sites(settings, findings)):
@@ -130,8 +142,8 @@ class ComponentCheck:
                 self._check_site(site, findings)
 
     def _every_name(self, kind: str, written: str) -> tuple[str, ...]:
-        """A component with its kind, by each name that it has in a version that it must run on; the newest first."""
-        found = (one.find(kind, written) for one in reversed(self._build.versions))
+        """A component with its kind, by each name that it has in any release; the newest first."""
+        found = (one.find(kind, written) for one in reversed(self._build.known or self._build.versions))
         names = [name for info in found if info is not None for name in (info.type, *info.aliases)]
         return tuple(dict.fromkeys(f"{kind}/{one}" for one in (*names, written)))
 

@@ -65,8 +65,10 @@ def _check_enabled(wiring: Wiring, what: str, value: Scalar, owner: str, finding
         return
     near = "" if findings.full else did_you_mean(wanted, sorted(wiring.sections["extensions"]))
     hint = near or "add it under extensions"
-    message = f"{quoted(owner)} uses the {what} {quoted(wanted)}, which is not configured"
-    findings.warning(value.origin, "GS0281", message, f"{hint}; the Collector fails at its start")
+    message = (
+        f"{quoted(owner)} uses the {what} {quoted(wanted)}, which is not configured: the Collector fails at its start"
+    )
+    findings.warning(value.origin, "GS0281", message, hint)
 
 
 def _check_limiter(pipeline: Pipeline, findings: Findings) -> None:

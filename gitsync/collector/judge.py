@@ -49,16 +49,18 @@ class Verdict:
     Attributes:
         valid: there is no error.
         diagnostics: sorted by place, without repeats.
+        unchecked: components, as `kind/type`, whose settings nobody here knows; sorted.
     """
 
     valid: bool
     diagnostics: tuple[Diagnostic, ...]
+    unchecked: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, found: Iterable[Diagnostic]) -> Verdict:
+    def of(cls, found: Iterable[Diagnostic], unchecked: tuple[str, ...] = ()) -> Verdict:
         """The verdict that follows from findings."""
         ordered = tuple(sorted(set(found)))
-        return cls(not has_errors(ordered), ordered)
+        return cls(not has_errors(ordered), ordered, unchecked)
 
 
 def judge_files(
@@ -88,7 +90,8 @@ def judge_files(
     if has_errors(found) or merged is None:
         return Verdict.of(policy.judge(found))
     judge = Judge(build, policy, Sources.of(dict(files)))
-    return Verdict.of([*policy.judge(found), *judge.judge(merged, path=files[-1][0])])
+    found = [*policy.judge(found), *judge.judge(merged, path=files[-1][0])]
+    return Verdict.of(found, judge.unchecked())
 
 
 class Judge:
@@ -99,6 +102,10 @@ class Judge:
         self._policy = policy
         self._sources = sources
         self._checks = {one.version: ComponentCheck(one, build, policy, sources) for one in build.versions}
+
+    def unchecked(self) -> tuple[str, ...]:
+        """Components, as `kind/type`, whose settings could not be checked so far; sorted."""
+        return tuple(sorted({name for one in self._checks.values() for name in one.unchecked}))
 
     def judge(self, root: tree.Mapping, *, path: str) -> tuple[Diagnostic, ...]:
         """Every finding about a complete configuration, with the severities of the policy.

@@ -73,6 +73,8 @@ _DISCOVERY = {
     ),
 }
 """Ways to find targets that are used most, with their settings."""
+_SINGLE = ("refresh_interval", "type", "port", "url", "api_server", "kubeconfig_file", "proxy_url", "no_proxy")
+"""Their settings that are one value."""
 _MINUTE = 60_000
 _LISTS = ("relabel_configs", "metric_relabel_configs", "scrape_protocols", "static_configs")
 
@@ -189,7 +191,7 @@ def _check_lists(settings: Settings, findings: Findings, keys: tuple[str, ...]) 
 def _check_word(key: str, node: Node, findings: Findings) -> None:
     """A text; Prometheus takes a number for one, other than the Collector."""
     if not isinstance(node, Scalar):
-        findings.error(node.origin, "GS0233", f"{quoted(key)} must be text, not {kind(node)}")
+        findings.error(node.origin, "GS0233", f"{quoted(key)} must be one value, not {kind(node)}")
 
 
 def _report_timeout(settings: Settings, findings: Findings, interval: int) -> None:
@@ -278,6 +280,7 @@ def _check_dns(settings: Settings, findings: Findings) -> None:
 def _check_kubernetes(settings: Settings, findings: Findings) -> None:
     """A role, one way to the API, selectors that the role knows (discovery/kubernetes/kubernetes.go)."""
     _check_role(settings, findings)
+    _check_lists(settings, findings, ("selectors",))
     ways = [key for key in ("api_server", "kubeconfig_file") if given(settings, key)]
     if len(ways) > 1:
         message = '"api_server" and "kubeconfig_file" exclude each other'
@@ -306,8 +309,10 @@ def _check_kubernetes(settings: Settings, findings: Findings) -> None:
 
 def _check_role(settings: Settings, findings: Findings) -> bool:
     role = settings.node("role")
-    if role is not None:
-        _check_word("role", role, findings)
+    if role is not None and not (isinstance(role, Scalar) and role.tag == "str"):
+        message = f'"role" must be text, not {kind(role)}'
+        findings.error(role.origin, "GS0233", message, f"one of {', '.join(_SELECTED)}")
+        return False
     return one_of(settings, findings, tuple(_SELECTED), "role")
 
 
@@ -317,6 +322,8 @@ def _check_keys(settings: Settings, findings: Findings, key: str, known: tuple[s
         if entry.key not in known:
             message = f"{quoted(entry.key)} is not a setting of {quoted(key)}"
             findings.error(entry.key_origin, "GS0231", message, did_you_mean(entry.key, known))
+        elif entry.key in _SINGLE:
+            _check_word(entry.key, entry.value, findings)
 
 
 def _check_http_discovery(settings: Settings, findings: Findings) -> None:

@@ -200,3 +200,23 @@ def test_a_wrong_policy_or_collector_is_an_error_where_it_stands(text: str) -> N
     assert [(one.code, one.line, one.column) for one in result.diagnostics if one.path == "gitsync.yaml"] == [
         WRONG[text]
     ]
+
+
+def test_a_component_is_denied_by_its_newest_name_also_where_only_an_older_release_must_take_it() -> None:
+    files = {
+        "gitsync.yaml": (
+            "collector: {versions: ['0.149.0']}\npolicies: {components: {deny: [receiver/host_metrics]}}\n"
+        ),
+        "a/target.yaml": "selector: {}\n",
+        "a/c.yaml": COLLECTOR_YAML.replace("receivers:\n", "receivers:\n  hostmetrics: {scrapers: {cpu: }}\n"),
+    }
+    assert ("GS1106", "a/c.yaml", 2) in [(one.code, one.path, one.line) for one in compiled(files).diagnostics]
+
+
+def test_components_of_which_only_the_name_is_known_are_listed() -> None:
+    files = {
+        "a/target.yaml": "selector: {}\n",
+        "a/c.yaml": COLLECTOR_YAML.replace("exporters:\n", "exporters:\n  datadog: {site: x}\n"),
+    }
+    assert compiled(files).unchecked == ("exporter/datadog",)
+    assert compiled({**files, "a/c.yaml": COLLECTOR_YAML}).unchecked == ()

@@ -214,6 +214,17 @@ def test_for_a_version_that_is_not_known_the_nearest_is_judged_and_standard_erro
     assert done.err == f'nothing is known of Collector "0.158.0": {NEWEST} is checked instead\n'
 
 
+def test_components_of_which_only_the_name_is_known_are_named_in_the_summary(tmp_path: Path) -> None:
+    text = GOOD.replace("exporters:\n", "exporters:\n  datadog: {api: {key: '${env:KEY}'}}\n", 1)
+    (path,) = write(tmp_path, c=text.replace("exporters: [otlp_grpc]", "exporters: [otlp_grpc, datadog]"))
+    done = validate(path)
+    assert done.code == 0
+    assert done.out.endswith("; settings that are not known here, and not checked: exporter/datadog\n")
+    assert validate("--each", path).out.endswith("not checked: exporter/datadog\n")
+    (good,) = write(tmp_path, good=GOOD)
+    assert "not checked" not in validate(good).out
+
+
 def test_a_custom_build_may_have_components_of_its_own(tmp_path: Path) -> None:
     (path,) = write(tmp_path, c=GOOD.replace("otlp_grpc", "our_backend"))
     assert validate(path).code == 1

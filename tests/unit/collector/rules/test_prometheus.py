@@ -45,6 +45,8 @@ WRONG = [
     ("{job_name: a, static_configs: [{targets: [[b]], labels: {a: {}}}]}", [("GS0233", 3, 46), ("GS0233", 3, 64)]),
     ("{job_name: a, kubernetes_sd_configs: [{role: pod, rol: x}]}", [("GS0231", 3, 54)]),
     ("{job_name: a, file_sd_configs: [{files: [{}]}]}", [("GS0233", 3, 45)]),
+    ("{job_name: a, file_sd_configs: [{files: [a.yml], refresh_interval: []}]}", [("GS0233", 3, 71)]),
+    ("{job_name: a, kubernetes_sd_configs: [{role: [pod], selectors: a}]}", [("GS0233", 3, 49), ("GS0233", 3, 67)]),
     ("{job_name: a, kubernetes_sd_configs: [{role: pod, selectors: [{}]}]}", [("GS0260", 3, 66)]),
     ("{job_name: a, kubernetes_sd_configs: [{role: pod, selectors: [{role: service}]}]}", [("GS0274", 3, 73)]),
     (
