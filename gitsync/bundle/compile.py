@@ -358,7 +358,8 @@ class _Compilation:
 
     def _everything(self) -> list[Diagnostic]:
         judged = () if self._judgement is None else self._judgement.findings.done()
-        return [*self._diagnostics, *self._files.diagnostics, *self._findings.done(), *judged]
+        found = [*self._diagnostics, *self._files.diagnostics, *self._findings.done(), *judged]
+        return list(self._repository.policy.judge(found))
 
     def _result(self, bundle: Bundle | None) -> CompileResult:
         judged = self._files.judged | {entry.path for entry in self._tree.bad if entry.path}

@@ -161,11 +161,6 @@ class Build:
         """Schemes of `${…}` that the distribution has providers for; None when they are not known."""
         return _SCHEMES.get(self.distribution)
 
-    def knows(self, kind: str, type: str) -> bool:  # noqa: A002
-        """Whether the distribution contains a component of this name, new or old, in every release."""
-        found = [(one, one.find(kind, type)) for one in self.versions]
-        return all(info is not None and self.holds(one, kind, info.type) for one, info in found)
-
     def holds(self, version: CollectorVersion, kind: str, type: str) -> bool:  # noqa: A002
         """Whether the distribution contains a component of a release, by its newest name; true when not known."""
         known = version.distributions.get(self.distribution)

@@ -24,18 +24,6 @@ def check_fragment(node: Node, path: str) -> tuple[Diagnostic, ...]:
     return findings.done()
 
 
-def check_collector(node: Node, *, path: str) -> tuple[Diagnostic, ...]:
-    """All rules of this layer (GS0201 to GS0217) for a complete, merged configuration.
-
-    Args:
-        node: the merged tree, `::` keys expanded; a finding points to the file that its part came from.
-        path: named by findings about the whole configuration.
-    """
-    findings = Findings(path)
-    check_wiring(read_wiring(node, findings), findings)
-    return findings.done()
-
-
 def check_wiring(wiring: Wiring, findings: Findings) -> None:
     """The rules about references (GS0206, GS0211 to GS0217) for what `read_wiring` found."""
     _check_pipelines(wiring, findings)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Mapping, Node, Scalar, Sequence, kind
 from gitsync.collector.settings import Settings
+from gitsync.ottl.judge import SIGNAL_CONTEXTS
 from gitsync.wording import did_you_mean, quoted
 
 Stage: TypeAlias = Literal["validate", "construct", "start"]
@@ -54,12 +55,7 @@ class Site:
 
 Sites: TypeAlias = Iterator[Site]
 
-_SIGNALS = {
-    "trace": ("resource", "scope", "span", "spanevent"),
-    "metric": ("resource", "scope", "metric", "datapoint", "exemplar"),
-    "log": ("resource", "scope", "log"),
-    "profile": ("resource", "scope", "profile"),
-}
+_SIGNALS = {signal.removesuffix("s"): contexts for signal, contexts in SIGNAL_CONTEXTS.items()}
 _FILTERS = {
     "traces": {"resource": "resource", "span": "span", "spanevent": "spanevent"},
     "metrics": {"resource": "resource", "metric": "metric", "datapoint": "datapoint"},
@@ -195,8 +191,6 @@ _PLACES: dict[str, Callable[[Settings, Findings], Sites]] = {
     "connector/signaltometrics": _signal_to_metrics,
     "connector/routing": _routing,
 }
-EMBEDDING = frozenset(_PLACES)
-"""The components that embed OTTL, by their newest names and those before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,22 @@ LACKING = "GS0801"
 """Agents of a target report a build without a component that their configuration has."""
 WARNINGS = (
     AT_START
-    | {"GS0114", "GS0217", "GS0224", "GS0225", "GS0226", "GS0227", "GS0236", "GS0238", "GS0239", "GS0242"}
-    | {"GS0283", "GS0286", "GS0287", "GS0288", "GS0301", LACKING, "GS0913", "GS1101", "GS1102", "GS1103", "GS1104"}
+    | {
+        "GS0217",
+        "GS0224",
+        "GS0225",
+        "GS0226",
+        "GS0227",
+        "GS0236",
+        "GS0238",
+        "GS0239",
+        "GS0242",
+        "GS0411",
+        "GS0703",
+        "GS0708",
+    }
+    | {"GS0283", "GS0286", "GS0287", "GS0288", "GS0301", "GS0411", "GS0703", "GS0708"}
+    | {LACKING, "GS0913", "GS1101", "GS1102", "GS1103", "GS1104"}
     | {f"GS{number}" for number in range(1080, 1092)}
 )
 """Codes of findings that are warnings by themselves: what a policy can make an error."""

@@ -47,11 +47,6 @@ class Function:
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", sum(not one.optional for one in self.parameters))
 
-    @property
-    def is_editor(self) -> bool:
-        """Whether it stands at the head of a statement."""
-        return self.name[:1].islower()
-
 
 @dataclass(frozen=True, slots=True)
 class PathRule:

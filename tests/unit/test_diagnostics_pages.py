@@ -13,6 +13,7 @@ from gitsync.cli.ottl import judge
 from gitsync.cli.page import Block, load_page
 from gitsync.collector.build import Build
 from gitsync.collector.judge import judge_files
+from gitsync.collector.policy import AT_START, WARNINGS
 from gitsync.diagnostics import Diagnostic, Severity
 from tests.support.compiling import catalog, compiled
 from tests.support.configrepo import tree_of
@@ -68,6 +69,11 @@ def reported_codes() -> set[str]:
 def test_there_is_a_page_for_every_code_and_no_other() -> None:
     assert ALL.keys() == reported_codes()
     assert len(ALL) > 100
+
+
+def test_a_policy_chooses_the_severity_of_exactly_what_is_a_warning_in_a_repository() -> None:
+    said = {code for code, page in ALL.items() if page.severity == "warning"}
+    assert {code for code in said if "error in a config repository" not in ALL[code].note} == WARNINGS
 
 
 @pytest.mark.parametrize("code", ALL)

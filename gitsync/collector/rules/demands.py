@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Mapping, Scalar, is_null
-from gitsync.collector.rules.addresses import Refusal, parse_url, split_host_port
+from gitsync.collector.rules.addresses import Refusal, parse_url
 from gitsync.collector.settings import Settings, is_known
 from gitsync.wording import did_you_mean, quoted
 
@@ -155,18 +155,6 @@ def url(settings: Settings, findings: Findings, *path: str, request: bool = Fals
     if not isinstance(parts, Refusal):
         return True
     findings.error(settings.place(*path), URL, f"{quoted(text)} is not a URL: {parts.why}")
-    return False
-
-
-def host_port(settings: Settings, findings: Findings, *path: str) -> bool:
-    """An address of host and port."""
-    text = settings.text(*path)
-    if text is None:
-        return False
-    parts = split_host_port(text)
-    if not isinstance(parts, Refusal):
-        return True
-    findings.error(settings.place(*path), ADDRESS, f"{quoted(text)} is not an address of host and port: {parts.why}")
     return False
 
 

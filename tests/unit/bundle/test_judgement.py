@@ -220,3 +220,18 @@ def test_components_of_which_only_the_name_is_known_are_listed() -> None:
     }
     assert compiled(files).unchecked == ("exporter/datadog",)
     assert compiled({**files, "a/c.yaml": COLLECTOR_YAML}).unchecked == ()
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("error", True), ("off", False)])
+def test_a_policy_holds_for_findings_about_levels_and_manifests_too(wanted: str, found: bool) -> None:
+    files = {
+        "gitsync.yaml": f"policies: {{severity: {{GS0301: {wanted}, GS0411: {wanted}, GS1103: off}}}}\n"
+        "collector: {versions: ['0.158.0']}\n",
+        "a/target.yaml": "selector: {}\n",
+        "a/c.yaml": COLLECTOR_YAML.replace("  debug:\n", "  debug:\n  nop:\n").replace("[debug]", "[debug, nop]"),
+        "a/x=1/c.yaml": "service: {pipelines: {traces: {exporters: [debug]}}}\n",
+    }
+    result = compiled(files)
+    codes = {one.code for one in result.diagnostics}
+    assert ({"GS0301", "GS0411"} <= codes) is found
+    assert (result.bundle is None) is found

@@ -2,9 +2,11 @@
 
 import pytest
 
-from gitsync.collector.check import check_collector, check_fragment
+from gitsync.collector.check import check_fragment, check_wiring
 from gitsync.collector.document import Mapping, parse_mapping, parse_yaml
+from gitsync.collector.findings import Findings
 from gitsync.collector.merge import merge
+from gitsync.collector.pipelines import read_wiring
 from gitsync.diagnostics import Diagnostic, Severity
 
 GOOD = """\
@@ -28,6 +30,12 @@ def read(text: str, path: str = "c.yaml") -> Mapping:
     assert found == ()
     assert node is not None
     return node
+
+
+def check_collector(node: Mapping, path: str) -> tuple[Diagnostic, ...]:
+    findings = Findings(path)
+    check_wiring(read_wiring(node, findings), findings)
+    return findings.done()
 
 
 def check(text: str) -> list[Diagnostic]:

@@ -53,8 +53,6 @@ def test_a_function_knows_how_many_arguments_it_needs() -> None:
     tables = OttlTables.from_json(small())
     assert tables.functions["set"].required == 2
     assert tables.functions["Find"].required == 1
-    assert tables.functions["set"].is_editor
-    assert not tables.functions["Find"].is_editor
 
 
 def test_a_component_has_the_standard_functions_and_its_own() -> None:
