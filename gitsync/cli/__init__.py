@@ -6,6 +6,7 @@ Does not belong here: what the answers mean. Modules of commands import what the
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -90,4 +91,18 @@ def main() -> None:
     except Exception:  # noqa: BLE001  # it is shown in full
         traceback.print_exc()
         code = ExitCode.FAILED
-    sys.exit(code)
+    sys.exit(_with_output_written(code))
+
+
+def _with_output_written(code: int) -> int:
+    """The exit code, when all output has gone out; otherwise that of a command that could not run.
+
+    What is still held back would be written when the interpreter ends, which then chooses the exit code.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        said = code == ExitCode.FAILED or isinstance(error, BrokenPipeError)
+        return code if said else report(error)
+    return code
