@@ -98,15 +98,14 @@ class _Compilation:
     def run(self) -> CompileResult:
         if REPOSITORY_FILE not in self._tree.blobs:
             self._report_no_repository()
-            return self._result(None)
+            return self._result(None, self._everything())
         repository = self._read_repository()
         targets = self._find_targets(repository)
         self._judgement = None if repository is None else Judgement(self._tree, self._catalog, repository)
         for target in targets:
             self._built[target.path] = self._build(target)
-        if has_errors(self._everything()):
-            return self._result(None)
-        return self._result(self._bundle(targets))
+        found = self._everything()
+        return self._result(None if has_errors(found) else self._bundle(targets), found)
 
     # ── What the repository says ────────────────────────────────────────────────────────────────────────────
 
@@ -361,13 +360,13 @@ class _Compilation:
         found = [*self._diagnostics, *self._files.diagnostics, *self._findings.done(), *judged]
         return list(self._repository.policy.judge(found))
 
-    def _result(self, bundle: Bundle | None) -> CompileResult:
+    def _result(self, bundle: Bundle | None, found: Iterable[Diagnostic]) -> CompileResult:
         judged = self._files.judged | {entry.path for entry in self._tree.bad if entry.path}
         files = tuple(sorted(judged, key=lambda one: one.encode()))
         lacking = self._repository.policy.severity.get(LACKING, Severity.WARNING)
         unchecked = () if self._judgement is None else self._judgement.unchecked()
         needs = self._needs if bundle else {}
-        return CompileResult(bundle, _tidy(self._everything()), files, needs, lacking, unchecked)
+        return CompileResult(bundle, _tidy(found), files, needs, lacking, unchecked)
 
 
 def _merge_all(nodes: Iterable[Mapping | None]) -> Mapping | None:

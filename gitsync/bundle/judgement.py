@@ -12,7 +12,8 @@ from gitsync.collector.build import DISTRIBUTIONS, Build, CollectorVersion
 from gitsync.collector.components import normal_id
 from gitsync.collector.document import Mapping
 from gitsync.collector.findings import Findings
-from gitsync.collector.judge import KINDS, Judge
+from gitsync.collector.judge import Judge
+from gitsync.collector.pipelines import KINDS
 from gitsync.collector.script import check_script
 from gitsync.collector.sources import Sources
 from gitsync.diagnostics import Diagnostic

@@ -7,6 +7,7 @@ configuration is inherited.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitsync.collector import node as tree
@@ -14,7 +15,7 @@ from gitsync.collector.build import Build, CollectorVersion, ComponentInfo
 from gitsync.collector.embedded import Site, sites
 from gitsync.collector.findings import LIMIT, Findings
 from gitsync.collector.node import Node, Origin, is_null
-from gitsync.collector.pipelines import Component
+from gitsync.collector.pipelines import KINDS, Component
 from gitsync.collector.policy import Policy, check_component, check_endpoints, check_telemetry
 from gitsync.collector.rules.packs import CONSTRUCT, TYPES, VALIDATE
 from gitsync.collector.rules.telemetry import without_removed
@@ -40,8 +41,8 @@ _LISTENING = frozenset({"prometheus"})
 _NAMES_PARTS = ("GS0272", "GS0286")
 _UNDECODED = ("GS0233", "GS0234", "GS0235", "GS0237", "GS0240")
 _UNKNOWN_KEYS = ("GS0231", "GS0232")
-_OWN_BUILD = "for a build of your own: --distribution custom, or collector: {distribution: custom} in gitsync.yaml"
 """What a schema of an older release says about a key may not be true any more."""
+_OWN_BUILD = "for a build of your own: --distribution custom, or collector: {distribution: custom} in gitsync.yaml"
 _TELEMETRY = "service/telemetry"
 
 
@@ -107,8 +108,9 @@ class ComponentCheck:
             self._report_unknown(kind, written, component, findings)
             return
         names = [written] if info is None else [info.type, *info.aliases]
-        shown = f"{kind} {quoted(component.id)}"
-        check_component(self._policy, self._every_name(kind, written), shown, component.origin, findings)
+        if self._policy.restricts_components:
+            shown = f"{kind} {quoted(component.id)}"
+            check_component(self._policy, self._every_name(kind, written), shown, component.origin, findings)
         here = component.node if isinstance(component.node, tree.Mapping) else tree.Mapping((), component.origin)
         if kind == "exporter" and names[0] not in _LISTENING:
             check_endpoints(self._policy, component.node, findings)
@@ -155,8 +157,7 @@ class ComponentCheck:
             check_site(site, self._version.ottl, self._sources, own)
             known = self._sites[site] = own.done()
         for one in known:
-            say = findings.error if one.severity is Severity.ERROR else findings.warning
-            say(Origin(one.path, one.line, one.column), one.code, one.message, one.hint)
+            findings.add(one)
 
     def _settings(
         self,
@@ -175,17 +176,14 @@ class ComponentCheck:
         visits = walk(settings, schema, found)
         if stale:
             for one in found.done():
-                at = Origin(one.path, one.line, one.column)
-                wrong = one.severity is Severity.ERROR and one.code not in _UNKNOWN_KEYS
-                say = findings.error if wrong else findings.warning
-                say(at, one.code, one.message, one.hint)
+                findings.add(replace(one, severity=Severity.WARNING) if one.code in _UNKNOWN_KEYS else one)
         for visited in visits:
             for rule in TYPES.get(visited.name, ()):
                 rule(visited.settings, findings)
 
     def _report_unknown(self, kind: str, written: str, component: Component, findings: Findings) -> None:
         hint = _GONE.get((kind, written), "")
-        others = [one for one in _KINDS if one != kind and self._version.find(one, written) is not None]
+        others = [one for one in KINDS.values() if one != kind and self._version.find(one, written) is not None]
         if not hint and others:
             hint = f"{written} is known as {_article(others[0])}: put it under {others[0]}s"
         hint = hint or did_you_mean(written, sorted(self._version.types(kind)))
@@ -235,9 +233,6 @@ def _without_echoes(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
 
 def _place(one: Diagnostic) -> tuple[str, int, int]:
     return one.path, one.line, one.column
-
-
-_KINDS = ("receiver", "processor", "exporter", "connector", "extension")
 
 
 def _article(kind: str) -> str:

@@ -27,7 +27,6 @@ class Site:
         component: whose functions may be used (`processor/transform`).
         context: in which they are read; None: to be inferred from all texts together.
         candidates: contexts that inference may choose, in no order.
-        prefixes: whether a path may begin with the name of its context.
         separately: whether each text has a context of its own.
         stage: when the component reads them: with its `Validate()`, when it is built, or when it starts.
         fallback: the context when none can be inferred; None: that is an error.
@@ -39,7 +38,6 @@ class Site:
     component: str
     context: str | None
     candidates: tuple[str, ...] = ()
-    prefixes: bool = True
     separately: bool = False
     stage: Stage = "validate"
     fallback: str | None = None
@@ -109,7 +107,7 @@ def _filter(settings: Settings, findings: Findings) -> Sites:
         for key, context in keys.items():
             texts = _texts(settings.node(section, key))
             if texts:
-                yield Site("processor/filter", context, prefixes=False, conditions=texts)
+                yield Site("processor/filter", context, conditions=texts)
 
 
 def _tail_sampling(settings: Settings, _: Findings) -> Sites:

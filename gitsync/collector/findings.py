@@ -48,6 +48,15 @@ class Findings:
         """Report what is legal and probably not meant."""
         self._add(at, Severity.WARNING, code, message, hint)
 
+    def add(self, one: Diagnostic) -> None:
+        """Reports what another check has found."""
+        self.report(one.severity, Origin(one.path, one.line, one.column), one.code, one.message, one.hint)
+
+    def report(self, severity: Severity, at: Origin | None, code: str, message: str, hint: str = "") -> None:
+        """An error or a warning."""
+        say = self.error if severity is Severity.ERROR else self.warning
+        say(at, code, message, hint)
+
     def done(self) -> tuple[Diagnostic, ...]:
         """What was found, without repetitions, by path and line; the last one counts what was left out."""
         found = sorted(self._found)

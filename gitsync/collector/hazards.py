@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gitsync.collector.components import BadId, normal_id, parse_component_id
 from gitsync.collector.findings import Findings
 from gitsync.collector.node import Mapping, Node, Scalar, Sequence
-from gitsync.collector.pipelines import Pipeline, Wiring
+from gitsync.collector.pipelines import SECTIONS, Pipeline, Wiring
 from gitsync.collector.settings import is_known
 from gitsync.collector.usage import Usage
 from gitsync.wording import did_you_mean, quoted
@@ -23,7 +23,7 @@ def check_hazards(root: Mapping, wiring: Wiring, usage: Usage, findings: Finding
     """Extensions that are used but not enabled (GS0281), a late memory limiter (GS0283), one address twice (GS0284),
     debug exporters (GS1103), unverified certificates (GS1104), credentials in URLs (GS1102).
     """
-    for section in ("receivers", "processors", "exporters", "connectors", "extensions"):
+    for section in SECTIONS:
         for key, value, owner in _leaves(root, section, usage):
             _check_leaf(wiring, key, value, owner, findings)
     for pipeline in wiring.pipelines or ():

@@ -24,20 +24,13 @@ from gitsync.collector.graph import check_graph
 from gitsync.collector.hazards import check_hazards
 from gitsync.collector.merge import merge
 from gitsync.collector.paths import expand_paths
-from gitsync.collector.pipelines import Wiring, read_wiring
+from gitsync.collector.pipelines import KINDS, Wiring, read_wiring
 from gitsync.collector.policy import AS_THE_COLLECTOR, Policy, check_providers, check_sections
 from gitsync.collector.sources import Sources
 from gitsync.collector.usage import Usage, read_usage
 from gitsync.diagnostics import Diagnostic, Severity, has_errors
 from gitsync.wording import quoted
 
-KINDS = {
-    "receivers": "receiver",
-    "processors": "processor",
-    "exporters": "exporter",
-    "connectors": "connector",
-    "extensions": "extension",
-}
 MOST = 1000
 """Errors about components after which no more are looked at, and warnings about them that are kept."""
 

@@ -22,7 +22,15 @@ from gitsync.collector.findings import Findings
 from gitsync.collector.node import Entry, Mapping, Node, Origin, Scalar, Sequence, is_null, kind
 from gitsync.wording import did_you_mean, quoted
 
-SECTIONS = ("receivers", "processors", "exporters", "connectors", "extensions")
+KINDS = {
+    "receivers": "receiver",
+    "processors": "processor",
+    "exporters": "exporter",
+    "connectors": "connector",
+    "extensions": "extension",
+}
+"""The kind of the components in each section."""
+SECTIONS = tuple(KINDS)
 TOP_KEYS = (*SECTIONS, "service")
 SERVICE_KEYS = ("telemetry", "extensions", "pipelines")
 PIPELINE_KEYS = ("receivers", "processors", "exporters")

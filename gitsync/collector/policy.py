@@ -77,6 +77,11 @@ class Policy:
             elif wanted is Severity.ERROR:
                 yield replace(one, severity=Severity.ERROR)
 
+    @property
+    def restricts_components(self) -> bool:
+        """Whether some components may not be used: only then are their names in other releases looked up."""
+        return self.allow is not None or bool(self.deny)
+
     def allows(self, names: Iterable[str]) -> bool:
         """Whether a component may be used, by any of its names (`exporter/otlp_grpc`, `exporter/otlp`)."""
         return (self.allow is None or _any_fits(names, self.allow)) and not self.denies(names)

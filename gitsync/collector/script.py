@@ -19,7 +19,7 @@ from gitsync.collector.embedded import TRANSFORMED
 from gitsync.collector.findings import LIMIT, Findings, joined
 from gitsync.collector.node import Origin
 from gitsync.collector.policy import AS_THE_COLLECTOR, Policy
-from gitsync.diagnostics import Diagnostic, Severity
+from gitsync.diagnostics import Diagnostic
 from gitsync.ottl.judge import Group, judge_group
 from gitsync.ottl.tables import OttlTables
 
@@ -79,6 +79,5 @@ def _check(path: str, written: Iterable[Written], tables: OttlTables) -> tuple[D
             break  # nobody reads on, and hints cost time
         (wrong,) = judge_group(Group(None, (one.text,)), tables, TRANSFORMED).statements
         for found in wrong:
-            report = findings.error if found.severity is Severity.ERROR else findings.warning
-            report(one.place(path, found.start), found.code, found.message, found.hint)
+            findings.report(found.severity, one.place(path, found.start), found.code, found.message, found.hint)
     return findings.done()

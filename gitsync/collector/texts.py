@@ -76,13 +76,11 @@ class _Report:
     def add(self, text: _Text, found: Iterable[Finding]) -> None:
         for one in found:
             at = text.place(one.start, self._sources)
-            if one.severity is Severity.WARNING:
-                self._findings.warning(at, one.code, one.message, one.hint)
-            elif self._at_start:
+            if self._at_start and one.severity is Severity.ERROR:
                 # One code for all that the Collector notices late, so that a policy can name it.
                 self._findings.warning(at, "GS0280", f"{_AT_START}: {one.message}", one.hint)
             else:
-                self._findings.error(at, one.code, one.message, one.hint)
+                self._findings.report(one.severity, at, one.code, one.message, one.hint)
 
 
 def _read(scalars: Iterable[Scalar]) -> list[_Text]:

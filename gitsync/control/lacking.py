@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gitsync.bundle.version import CompileResult, Need
-from gitsync.collector.judge import KINDS
+from gitsync.collector.pipelines import KINDS
 from gitsync.collector.policy import LACKING
 from gitsync.control.inventory import stored_key
 from gitsync.control.ports import Store

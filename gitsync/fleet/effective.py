@@ -17,8 +17,8 @@ from collections.abc import Mapping as MappingABC
 from gitsync.bundle.version import COLLECTOR_OBJECT, Payload
 from gitsync.collector.document import Mapping, Node, Scalar, Sequence, is_null, parse_yaml
 from gitsync.collector.merge import merge
+from gitsync.collector.pipelines import SECTIONS
 
-SECTIONS = ("receivers", "processors", "exporters", "connectors", "extensions")
 _REDACTED = "[REDACTED]"
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -29,6 +29,26 @@ def settings_of(
     return Settings(component, name, origin, node, (), defaults or {}, version, frozenset(signals))
 
 
+def judged(
+    component: str,
+    text: str,
+    options: Mapping[str, Any],
+    defaults: Mapping[str, Mapping[str, Any]],
+    usual: Mapping[str, Iterable[str]],
+) -> Settings:
+    """The settings with the defaults of the component, as one that pipelines of its usual signals use.
+
+    Args:
+        component: `processor/batch`.
+        text: YAML.
+        options: `version` and `signals`, where a case is about others.
+        defaults: by component.
+        usual: signals by component.
+    """
+    version, signals = options.get("version", NEWEST), options.get("signals", usual.get(component, ()))
+    return settings_of(component, text, defaults.get(component), version, signals)
+
+
 def diagnostics(rules: Rules | Iterable[Rules], settings: Settings) -> tuple[Diagnostic, ...]:
     """What the rules of the settings' component say, from one table or from several."""
     findings = Findings("c.yaml")

@@ -17,6 +17,7 @@ from gitsync.collector.rules.demands import (
     TOGETHER,
     TWICE,
     WORD,
+    exclusive,
     given,
     one_of,
     opted,
@@ -109,11 +110,8 @@ def _check_made(metric: Settings, findings: Findings) -> None:
 def _check_attributes(metric: Settings, findings: Findings, key: str) -> None:
     seen: set[str] = set()
     for one in metric.items(key):
-        name, expression = given(one, "key"), given(one, "keys_expression")
-        if name and expression:
-            message = '"key" and "keys_expression" exclude each other'
-            findings.error(one.key_place("keys_expression"), EXCLUSIVE, message, "keep one of them")
-        elif name is False and expression is False:
+        exclusive(one, findings, "key", "keys_expression")
+        if given(one, "key") is False and given(one, "keys_expression") is False:
             findings.error(one.place(), MISSING, 'an attribute needs a "key"')
         text = one.text("key")
         if text and text in seen:

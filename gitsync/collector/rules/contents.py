@@ -10,7 +10,6 @@ from gitsync.collector.rules import Rules
 from gitsync.collector.rules.addresses import Refusal, parse_url
 from gitsync.collector.rules.demands import (
     EMPTY,
-    EXCLUSIVE,
     MISSING,
     PART,
     RANGE,
@@ -18,7 +17,7 @@ from gitsync.collector.rules.demands import (
     TWICE,
     URL,
     WORD,
-    given,
+    exclusive,
     known_texts,
     not_negative,
     positive,
@@ -64,9 +63,7 @@ def check_log_dedup(settings: Settings, findings: Findings) -> None:
 
         if zone not in ZONES and zone not in ("UTC", "Local"):
             findings.error(settings.place("timezone"), WORD, f"there is no time zone {quoted(zone)}", "as in UTC")
-    if given(settings, "exclude_fields") and given(settings, "include_fields"):
-        message = '"exclude_fields" and "include_fields" exclude each other'
-        findings.error(settings.key_place("include_fields"), EXCLUSIVE, message, "keep one of them")
+    exclusive(settings, findings, "exclude_fields", "include_fields")
     for key in ("exclude_fields", "include_fields"):
         _check_fields(settings, findings, key)
 

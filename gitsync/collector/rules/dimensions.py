@@ -16,6 +16,7 @@ from gitsync.collector.rules.demands import (
     REFUSED,
     TWICE,
     WORD,
+    exclusive,
     given,
     not_negative,
     opted,
@@ -98,10 +99,8 @@ def check_dimensions(settings: Settings, findings: Findings, key: str) -> None:
 def _is_one(dimension: Settings, findings: Findings) -> bool:
     """Whether it is a name."""
     name, glob = given(dimension, "name"), given(dimension, "glob")
-    if name and glob:
-        message = '"name" and "glob" exclude each other'
-        findings.error(dimension.key_place("glob"), EXCLUSIVE, message, "keep one of them")
-    elif name is False and glob is False:
+    exclusive(dimension, findings, "name", "glob")
+    if name is False and glob is False:
         findings.error(dimension.place(), MISSING, 'a dimension needs a "name" or a "glob"')
     return bool(name) and glob is False
 

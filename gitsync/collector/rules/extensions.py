@@ -21,6 +21,7 @@ from gitsync.collector.rules.demands import (
     TWICE,
     WORD,
     any_of,
+    exclusive,
     given,
     not_negative,
     one_of,
@@ -59,9 +60,7 @@ def check_basicauth(settings: Settings, findings: Findings) -> None:
 def check_bearertoken(settings: Settings, findings: Findings) -> None:
     """A token, several, or a file (extension/bearertokenauthextension/config.go `Validate`)."""
     any_of(settings, findings, "token", "tokens", "filename")
-    if given(settings, "token") and given(settings, "tokens"):
-        message = '"token" and "tokens" exclude each other'
-        findings.error(settings.key_place("tokens"), EXCLUSIVE, message, "keep one of them")
+    exclusive(settings, findings, "token", "tokens")
 
 
 def check_oauth2(settings: Settings, findings: Findings) -> None:

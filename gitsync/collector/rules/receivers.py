@@ -18,6 +18,7 @@ from gitsync.collector.rules.demands import (
     TWICE,
     URL,
     WORD,
+    exclusive,
     given,
     not_negative,
     one_of,
@@ -217,9 +218,7 @@ def check_k8s_objects(settings: Settings, findings: Findings) -> None:
             findings.error(thing.key_place("exclude_watch_type"), TOGETHER, message)
         if not pulls and thing.nanoseconds("initial_delay"):
             findings.error(thing.place("initial_delay"), TOGETHER, '"initial_delay" needs mode: pull')
-        if given(thing, "namespaces") and given(thing, "exclude_namespaces"):
-            message = '"namespaces" and "exclude_namespaces" exclude each other'
-            findings.error(thing.key_place("exclude_namespaces"), EXCLUSIVE, message, "keep one of them")
+        exclusive(thing, findings, "namespaces", "exclude_namespaces")
 
 
 def check_kubelet(settings: Settings, findings: Findings) -> None:

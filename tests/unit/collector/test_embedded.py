@@ -62,13 +62,13 @@ def test_what_is_no_group_is_reported_where_it_stands(text: str, wrong: list[tup
     assert not [one for one in found if one.context == "log"]
 
 
-def test_the_filter_processor_has_conditions_by_signal_and_context_without_prefixes() -> None:
+def test_the_filter_processor_has_conditions_by_signal_and_context_or_each_with_its_own() -> None:
     found, wrong = look(
         "processor/filter",
         "traces: {span: [a], spanevent: [b]}\nlogs: {log_record: [c]}\nmetric_conditions: [d]\n",
     )
     assert not wrong
-    assert {(one.context, one.prefixes, one.conditions[0].text) for one in found} == {
+    assert {(one.context, one.separately, one.conditions[0].text) for one in found} == {
         ("span", False, "a"),
         ("spanevent", False, "b"),
         ("log", False, "c"),

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from gitsync.collector.rules.attributes import CONSTRUCT, VALIDATE
-from gitsync.collector.settings import Settings
-from tests.support.rules import NEWEST, diagnostics, found, settings_of
+from tests.support.rules import diagnostics, found, judged
 
 RULES = (
     VALIDATE,
@@ -93,19 +92,13 @@ WRONG: list[tuple[str, str, list[tuple[str, int, int]], dict[str, Any]]] = [
 ]
 
 
-def judged(component: str, text: str, options: dict[str, Any]) -> Settings:
-    """The settings with the defaults of the component, as one that pipelines of its usual signals use."""
-    version, signals = options.get("version", NEWEST), options.get("signals", SIGNALS.get(component, ()))
-    return settings_of(component, text, DEFAULTS.get(component), version, signals)
-
-
 @pytest.mark.parametrize(("component", "text", "options"), RIGHT)
 def test_what_the_collector_takes_is_right(component: str, text: str, options: dict[str, Any]) -> None:
-    assert diagnostics(RULES, judged(component, text, options)) == ()
+    assert diagnostics(RULES, judged(component, text, options, DEFAULTS, SIGNALS)) == ()
 
 
 @pytest.mark.parametrize(("component", "text", "expected", "options"), WRONG)
 def test_what_is_wrong_is_found_in_its_place(
     component: str, text: str, expected: list[tuple[str, int, int]], options: dict[str, Any]
 ) -> None:
-    assert found(RULES, judged(component, text, options)) == expected
+    assert found(RULES, judged(component, text, options, DEFAULTS, SIGNALS)) == expected
