@@ -8,10 +8,10 @@ import time
 import uuid
 from pathlib import Path
 
-from gitsync.control.webhook import sign_delivery
 from gitsync.fleet.agent import AttemptState
 from gitsync.ids import AgentUid
 from tests.support.configs import FLEET
+from tests.support.delivery import sign_delivery
 from tests.support.gitrepo import GitRepo
 from tests.support.service import ServiceUnderTest, a_service, until
 from tests.support.supervisor import Supervisor

@@ -33,7 +33,6 @@ class Figure:
     read: Callable[[Step], list[float]]
     target: float | None = None
     digits: int = 1
-    higher_is_better: bool = False
 
 
 def _pushes(kib: int, key: str, factor: float = 1.0) -> Callable[[Step], list[float]]:
@@ -63,7 +62,7 @@ def figures(*, tls: bool) -> list[Figure]:
         Figure("memory per connection, KiB", lambda step: [step["kib_per_agent"]], 0.7 if tls else 0.35),
         Figure("the same at the end of the run, KiB", lambda step: [step["kib_per_agent_later"]]),
         Figure("connect, CPU us each", _connect("cpu_us"), 1.9 if tls else None, 0),
-        Figure("connect, per second", _connect("rate"), None, 0, higher_is_better=True),
+        Figure("connect, per second", _connect("rate"), None, 0),
         Figure("heartbeat, CPU us each", _beats("cpu_us"), None if tls else 1.0),
         Figure("heartbeat, P99 ms", _beats("p99_ms"), None, 2),
     ]
@@ -76,7 +75,7 @@ def figures(*, tls: bool) -> list[Figure]:
         ]
     rows += [
         Figure("reconnect storm, CPU us each", _storms("cpu_us"), None if tls else 1.0, 0),
-        Figure("reconnect storm, per second", _storms("rate"), None, 0, higher_is_better=True),
+        Figure("reconnect storm, per second", _storms("rate"), None, 0),
     ]
     return rows
 

@@ -101,7 +101,7 @@ class Running:
     Attributes:
         opamp_url, http_url: where it really listens.
         created: what the first start made, one sentence each.
-        hurry: ends the goodbyes to agents while the service stops.
+        hurry: ends the goodbyes to agents, and calls that are under way, while the service stops.
     """
 
     opamp_url: str
@@ -177,6 +177,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             create_app(overview, auth, WebhookSecrets(settings.webhooks.secret_file), clock),
             *parse_address(settings.server.listen.http),
         )
+
+        def hurry() -> None:
+            listener.hurry()
+            http.hurry()
+
         try:
             await store.mark_disconnected(replica, clock.now())
         except Unavailable as error:
@@ -195,7 +200,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             try:
                 await listener.start()
                 await http.start()
-                yield Running(listener.url, http.url, token_file, created, overview, agents, listener.hurry)
+                yield Running(listener.url, http.url, token_file, created, overview, agents, hurry)
             finally:
                 # Probes are answered while agents are sent away: not ready.
                 overview.drain()
@@ -206,7 +211,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
 
 async def serve(settings: Settings, announce: Callable[[Running], None]) -> None:
-    """Runs the service until SIGINT or SIGTERM; a second one ends it without waiting for agents.
+    """Runs the service until SIGINT or SIGTERM; a second one ends it without waiting for agents and calls.
 
     Args:
         announce: called once when everything is up.

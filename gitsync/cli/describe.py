@@ -19,6 +19,7 @@ from gitsync.cli.table import (
     clean,
     count_of,
     moment,
+    short,
     short_digest,
     show_document,
     show_facts,
@@ -147,10 +148,8 @@ def target(
     show_facts(_target_facts(document))
     show_section("History")
     for one in document["history"]:
-        after = one["after"] or {}
-        commit = (after.get("commit") or "")[:10] or short_digest(after.get("version")) or "-"
-        text = f"{moment(one['at'])}  {one['cause']:<10}  {commit:<10}  {what_happened(one)}  by {one['actor']}"
-        typer.echo(clean(f"  {text}"))
+        text = f"{one['cause']:<10}  {short(one['commit'])}  {what_happened(one)}  by {one['actor']}"
+        typer.echo(clean(f"  {moment(one['at'])}  {text}"))
     if config:
         _show_payload(document["payload"])
 

@@ -19,15 +19,15 @@ def _version(version: Any) -> str | None:
 
 
 def what_happened(row: Row) -> str:
-    """The subject of the commit that a target's configuration came from; the reason, where that is not what changed."""
-    subject = None if row["cause"] == "connection" or row["after"] is None else row["after"]["subject"]
-    return str(subject or row["reason"])
+    """The subject of the commit that made it happen; the reason, when that commit is not kept any more."""
+    return str(row["subject"] or row["reason"])
 
 
 TRANSITIONS = (
     Column("TIME", lambda row: moment(row["at"])),
     Column("TARGET", lambda row: row["path"]),
     Column("CAUSE", lambda row: row["cause"]),
+    Column("COMMIT", lambda row: short(row["commit"])),
     Column("FROM", lambda row: _version(row["before"])),
     Column("TO", lambda row: _version(row["after"])),
     Column("BY", lambda row: row["actor"]),

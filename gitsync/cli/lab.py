@@ -46,8 +46,9 @@ def lab(
         str,
         typer.Option(
             metavar="KIND=N,…",
-            help="Agents with a fault: slow, fails, silent, flaps, read-only, degraded; or with a quirk of real"
-            " clients: repeats-numbers, skips-numbers, no-goodbye, double-goodbye, keeps-uid, no-header, reconnects.",
+            help="Agents with a fault: slow, fails, silent, flaps, read-only, degraded, pretends; or with a quirk of"
+            " real clients: repeats-numbers, skips-numbers, no-goodbye, double-goodbye, keeps-uid, no-header,"
+            " reconnects, overwrites.",
         ),
     ] = "",
     seed: Annotated[int, typer.Option(help="The same seed makes the same agents.")] = 1,

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 
 from gitsync.bundle.version import Payload
 from gitsync.control.commands import Commands
-from gitsync.control.complaints import Complaints
 from gitsync.control.connected import ConnectedAgent, last_seen_at
 from gitsync.control.connections import Connections
 from gitsync.control.destinations import NoSecrets
 from gitsync.control.errands import Errands
 from gitsync.control.extensions import Extensions
 from gitsync.control.facts import Facts
+from gitsync.control.fewlines import FewLines
 from gitsync.control.inventory import Inventory
 from gitsync.control.meters import Meters
 from gitsync.control.offering import Offering
@@ -35,13 +35,13 @@ from gitsync.fleet.agent import Agent, AttemptState, Restart
 from gitsync.fleet.health import is_only_numbers
 from gitsync.fleet.observe import (
     AnswerOverdue,
-    CooledDown,
     Duplicated,
+    FellDue,
     Observed,
     Recalled,
+    due_at,
     effective_digest,
     observe,
-    retry_at,
 )
 from gitsync.fleet.progress import SyncState
 from gitsync.ids import AgentUid, TargetId, show_digest, show_uid
@@ -153,7 +153,7 @@ class Agents:
         )
         self._offering = Offering(self._connections, self._facts, self._errands, meters, clock)
         self._commands = Commands(self.see, self.note, clock, options.command_timeout)
-        self._complaints = Complaints(log)
+        self._complaints = FewLines(log, clock.monotonic)
         self._csr_logged: set[AgentUid] = set()
         self._extensions.start(self._presence.get)
         self._is_deciding = False
@@ -174,19 +174,11 @@ class Agents:
         """When the agent last said anything."""
         return last_seen_at(one, self._clock)
 
-    def connected_count(self) -> int:
-        """Agents that are connected to this process now."""
-        return sum(1 for one in self._presence.each() if one.connected)
-
     @property
     def idle(self) -> bool:
         """Whether nothing is queued: no rows, payloads, verdicts or decisions are owed to anybody."""
         is_decided = not self._redecide.is_set() and not self._is_deciding
         return self._errands.idle and is_decided and self._connections.idle
-
-    async def refresh_connections(self) -> None:
-        """Reads the secrets of connection settings now, instead of at the next turn."""
-        await self._connections.refresh()
 
     def connection_status(self, target: TargetId) -> ConnectionStatus | None:
         """How far the connection settings of a target are; None when it has none."""
@@ -249,7 +241,7 @@ class Agents:
             except ProtocolError as throttled:
                 error = throttled
         self._meters.protocol_errors[error.code] += 1
-        self._complaints.note(link.remote_addr, f"{error.message} ({error.code})", began)
+        self._complaints.note(error.code, link.remote_addr, error.message)
         kind, wait = ErrorType.BAD_REQUEST, None
         if error.code in (FULL, THROTTLED):
             kind = ErrorType.UNAVAILABLE
@@ -358,6 +350,7 @@ class Agents:
         """Whether two agents speak in turn as one; what to tell the second of them when it has just spoken."""
         known = self._twins.newest_of(one.session.uid)
         if known is not None and self._presence.get(known) is None:
+            self._twins.sign(one.session.uid)
             return b""  # told, and not listening
         if one.agent.uid != one.session.uid:
             return b""
@@ -396,7 +389,7 @@ class Agents:
                 show_digest(event.config_hash),
                 event.error,
             )
-        else:
+        elif log.isEnabledFor(logging.DEBUG):  # its texts cost more than the rest of this method
             log.debug("agent %s: %s %s", show_uid(one.agent.uid), show_digest(event.config_hash), name)
 
     def _keep_effective(self, event: messages.EffectiveReported) -> None:
@@ -413,6 +406,11 @@ class Agents:
     def replica_id(self) -> str:
         """The name of this server."""
         return self._options.replica_id
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other server has the same agents."""
+        return self._options.is_alone
 
     def cannot_restart(self, uid: AgentUid) -> Conflict | None:
         """Why the agent cannot be told to restart here and now; None: it can."""
@@ -514,20 +512,25 @@ class Agents:
             if not one.connected:
                 continue
             self._try_again(one, at)
+            twin = one.agent.twin
+            if twin is not None and self._twins.is_over(one, self._presence.get(twin)):
+                self.see(one, Duplicated(None), at)
+                self.note(one)
             patience = max(self._options.silence.total_seconds(), 3 * one.session.heartbeat_seconds)
             if now - one.last_seen > patience and one.session.heartbeat_seconds:
                 self._gone(one)
             elif one.transport == "http" and one.last_seen - one.noted_at >= SEEN_SECONDS:
                 self.note(one)
+        self._complaints.tell()
         self._presence.check(now)
         self._inventory.check(everybody)
         self._commands.check(at)
 
     def _try_again(self, one: ConnectedAgent, at: datetime) -> None:
-        """Offers once more what an agent never answered, after a while."""
-        due = None if one.agent.current is None else retry_at(one.agent.current)
+        """Offers once more what an agent never answered, or said that it applied and does not run, after a while."""
+        due = due_at(one.agent)
         if due is not None and at >= due:
-            self.see(one, CooledDown(), at)
+            self.see(one, FellDue(), at)
             self.push(one)
 
     def _is_overdue(self, agent: Agent, at: datetime) -> bool:

@@ -45,7 +45,7 @@ class Commands:
 
     def obstacle(self, one: ConnectedAgent | None) -> Conflict | None:
         """Why the agent cannot be told to restart: `agent.not-connected` or `agent.capability`; None: it can."""
-        if one is None or not one.connected:
+        if one is None or not _can_be_told(one):
             return Conflict("the agent is not connected", code="agent.not-connected", hint="try again when it is")
         if not one.session.capabilities & Capability.ACCEPTS_RESTART_COMMAND:
             return Conflict(
@@ -71,7 +71,7 @@ class Commands:
         self.follow(one)
         if one.transport == "http":
             one.generation = -1  # its next poll takes the long way
-        elif one.link is not None and one.link.is_open:
+        elif one.link is not None:
             one.link.send((self._send(one),))
         self._note(one)
         restart = one.agent.restart
@@ -116,3 +116,8 @@ class Commands:
                 del self._open[uid]
                 self._see(one, RestartOverdue(), at)
                 self._note(one)
+
+
+def _can_be_told(one: ConnectedAgent) -> bool:
+    """Whether something can be sent to it, now or with its next poll; not while its socket closes."""
+    return one.connected and (one.transport == "http" or (one.link is not None and one.link.is_open))

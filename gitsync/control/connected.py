@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -32,6 +32,7 @@ class ConnectedAgent:
         effective: what it said it runs, until that was judged; None afterwards.
         previous_addr: where it was before it was at `remote_addr`: of an agent that polls, with its message before.
         sequences: how many of its session's sequences are accounted for (`control.connections`).
+        record: makes its newest record, for the journal; None until it is noted.
     """
 
     agent: Agent
@@ -52,6 +53,7 @@ class ConnectedAgent:
     effective: Mapping[str, messages.EffectiveObject] | None = None
     sequences: int = 0
     previous_addr: str = ""
+    record: Callable[[], AgentRecord] | None = None
 
 
 def last_seen_at(one: ConnectedAgent, clock: Clock) -> datetime:

@@ -144,12 +144,14 @@ class Extensions:
         return tuple(self._served)
 
     def start(self, find: Callable[[AgentUid], ConnectedAgent | None]) -> None:
-        """Hands each extension its sender.
+        """Logs what is served, and hands each extension its sender.
 
         Args:
             find: the live agent of a uid.
         """
         self._find = find
+        if self._served:
+            log.info("extensions serve %s", ", ".join(self._served))
         for one in self._served.values():
             self._tell(one, "started", one)
 

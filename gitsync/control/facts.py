@@ -32,8 +32,11 @@ class Facts:
         if one.backlog is not None:
             return
         one.noted_at = self._clock.monotonic()
+        record = one.record
+        if record is None:  # one for each agent: the journal knows it again, and does not note the same twice
+            record = one.record = partial(record_of, one, self._replica_id, self._clock)
         agent = one.agent
-        self._journal.note_later(agent.uid, agent.current, partial(record_of, one, self._replica_id, self._clock))
+        self._journal.note_later(agent.uid, agent.current, record)
 
     def note_before(self, one: ConnectedAgent) -> None:
         """Hands over what is known until now: what waits for its record must not get a later one of a row unknown."""

@@ -22,9 +22,9 @@ from gitsync.control.ports import Clock
 from gitsync.control.published import Published
 from gitsync.fleet.agent import STOP
 from gitsync.fleet.assign import Assignment, Kind, assign
-from gitsync.fleet.observe import RELAPSED, on_assignment, on_offer
+from gitsync.fleet.observe import RELAPSED, contradicts_itself, on_assignment, on_offer
 from gitsync.fleet.progress import progress
-from gitsync.ids import ConfigHash, show_uid
+from gitsync.ids import ConfigHash, show_digest, show_uid
 from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE
 from gitsync.opamp.offers import SharedOffer, build_remote_config, custom_message_tail
 from gitsync.opamp.session import Step
@@ -155,6 +155,12 @@ class Offering:
             tail = (*tail, custom_message_tail(ATTESTATION_CAPABILITY, STATEMENT_TYPE, envelope.as_json()))
         source = assignment.target.source if assignment.target is not None else None
         revision = self.published.revision(source) if source is not None else 0
+        if contradicts_itself(one.agent, digest):
+            log.warning(
+                "agent %s: %s is offered once more: it was applied, it says, but what it reports to run lacks it",
+                show_uid(one.agent.uid),
+                show_digest(digest),
+            )
         one.agent = on_offer(one.agent, digest, revision, at)
         self._meters.config_updates["offered"] += 1
         return tail

@@ -11,7 +11,7 @@ from gitsync.control.feed import Feed
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Store
-from gitsync.control.records import AgentRecord, AuditEntry
+from gitsync.control.records import NO_AGENTS, AgentCounts, AgentRecord, AuditEntry
 from gitsync.control.service import (
     Explanation,
     Readiness,
@@ -129,13 +129,24 @@ class Overview:
         if sync is not None:
             sync.ring(announced, actor="webhook")
 
-    def targets(self) -> Sequence[TargetStatus]:
-        """Every target that exists now, by source and path."""
+    async def elsewhere(self) -> AgentCounts:
+        """Agents that are connected to other servers on the same database; none while it is away."""
+        if self._agents.is_alone:
+            return NO_AGENTS
+        try:
+            return await self._store.count_elsewhere(self._agents.replica_id)
+        except Unavailable as error:
+            log.warning("the agents of other servers are not counted: %s", error)
+            return NO_AGENTS
+
+    def targets(self, elsewhere: AgentCounts = NO_AGENTS) -> Sequence[TargetStatus]:
+        """Every target that exists now, with its connected agents: those of this process, and those elsewhere."""
         desired = self._agents.published.desired
         counts: dict[TargetId, dict[SyncState, int]] = {}
-        for (counted, how_far), number in self._agents.counts().items():
+        for (counted, how_far), number in (*self._agents.counts().items(), *elsewhere.items()):
             if counted is not None:
-                counts.setdefault(counted, {})[how_far] = number
+                of_target = counts.setdefault(counted, {})
+                of_target[how_far] = of_target.get(how_far, 0) + number
         statuses: list[TargetStatus] = []
         for target, state in sorted(desired.states.items()):
             if state.stable is None:

@@ -10,6 +10,7 @@ from gitsync.bundle.statements import Envelope, Signature
 from gitsync.bundle.tree import Commit, ConfigTree
 from gitsync.bundle.version import CompileResult, Payload
 from gitsync.control.records import (
+    AgentCounts,
     AgentFilter,
     AgentRecord,
     AttemptRecord,
@@ -22,11 +23,10 @@ from gitsync.control.records import (
     Retention,
     SourceRecord,
     StoredSource,
-    SyncState,
     TransitionRecord,
 )
 from gitsync.fleet.agent import Attempt
-from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId
+from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName
 
 
 class Clock(Protocol):
@@ -130,9 +130,6 @@ class Store(Protocol):
     async def load_source(self, name: SourceName) -> SourceRecord | None:
         """The source's row."""
 
-    async def list_sources(self) -> Sequence[SourceRecord]:
-        """All sources, by name."""
-
     async def save_source(self, record: SourceRecord) -> None:
         """Inserts or replaces the source's row."""
 
@@ -191,8 +188,11 @@ class Store(Protocol):
     async def list_agents(self, query: AgentFilter) -> Sequence[AgentRecord]:
         """By uid."""
 
-    async def count_agents(self) -> Mapping[tuple[TargetId | None, SyncState], int]:
+    async def count_agents(self) -> AgentCounts:
         """Known, not long silent agents by target and state."""
+
+    async def count_elsewhere(self, replica_id: str) -> AgentCounts:
+        """Agents that are connected to other servers than this one, by target and state."""
 
     async def count_builds(self, source: SourceName) -> Mapping[tuple[str, bytes], int]:
         """Known, not long silent agents of a source, by path of their target and hash of their components."""
@@ -229,7 +229,10 @@ class AgentJournal(Protocol):
         """Keeps the newest record of the agent for the next batch."""
 
     def note_later(self, uid: AgentUid, current: Attempt | None, record: Callable[[], AgentRecord]) -> None:
-        """As `note`; `record` is called when the batch is written. `current` is the attempt of now, for the history."""
+        """As `note`; `record`, the same object each time, is called when the batch is written.
+
+        `current` is the attempt of now, for the history.
+        """
 
     def note_blob(self, digest: bytes, kind: str, body: bytes) -> None:
         """Keeps a large value for the next batch; a digest that was kept lately costs nothing."""

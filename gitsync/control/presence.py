@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gitsync.control.complaints import Comings
 from gitsync.control.connected import ConnectedAgent
 from gitsync.control.errands import Errands
 from gitsync.control.facts import Facts
+from gitsync.control.fewlines import FewLines
 from gitsync.control.load import LinkLoad
 from gitsync.control.ports import AgentLink, Clock
 from gitsync.control.twins import Twins
@@ -36,6 +36,8 @@ from gitsync.opamp.session import DEFAULT_HEARTBEAT_SECONDS, Session
 log = logging.getLogger("gitsync.agents")
 
 CONNECTED, DISCONNECTED = "Agent connected", "Agent disconnected"
+COMINGS_PER_SECOND = 20
+"""Lines about agents that come, and as many about those that go; of the others only the number is logged."""
 
 AGENTS_PER_LINK = 1_000
 """A proxy may carry several agents; a peer that invents them may not fill the memory."""
@@ -116,7 +118,7 @@ class Presence:
         self._clock = clock
         self._message_cost = message_cost
         self._is_alone = is_alone
-        self._comings = Comings(log)
+        self._comings = FewLines(log, clock.monotonic, level=logging.INFO, lines=COMINGS_PER_SECOND, seconds=1.0)
         self._agents: dict[AgentUid, ConnectedAgent] = {}
         self._links: dict[AgentLink, LinkLoad] = {}
         self._away: dict[AgentUid, None] = {}
@@ -140,7 +142,7 @@ class Presence:
     def farewell(self, one: ConnectedAgent) -> None:
         """The agent said that it leaves; some say it twice."""
         if one.connected:
-            self._comings.note(DISCONNECTED, one.remote_addr, self._clock.monotonic())
+            self._comings.note(DISCONNECTED, one.remote_addr)
         self.leave(one)
 
     def load(self, link: AgentLink) -> LinkLoad | None:
@@ -153,13 +155,13 @@ class Presence:
         """A socket is ready, or a POST has begun."""
         self._links[link] = LinkLoad(self._message_cost)
         if link.transport == "websocket":
-            self._comings.note(CONNECTED, link.remote_addr, self._clock.monotonic())
+            self._comings.note(CONNECTED, link.remote_addr)
 
     def closed(self, link: AgentLink) -> None:
         """The socket is gone, or the POST was answered."""
         load = self._links.pop(link, None)
         if link.transport == "websocket":
-            self._comings.note(DISCONNECTED, link.remote_addr, self._clock.monotonic())
+            self._comings.note(DISCONNECTED, link.remote_addr)
         for uid in list(load or ()):
             one = self._agents.get(uid)
             contest = self._contests.get(uid)
@@ -243,7 +245,7 @@ class Presence:
         self._agents[agent.uid] = one
         self._errands.load_row(agent.uid)
         if link.transport == "http":
-            self._comings.note(CONNECTED, link.remote_addr, now)
+            self._comings.note(CONNECTED, link.remote_addr)
         return one
 
     def _move(self, one: ConnectedAgent, link: AgentLink, now: float, number: int) -> None:
@@ -272,7 +274,7 @@ class Presence:
         for watcher in self._watchers:
             watcher.arrived(one)
         if link.transport == "http":
-            self._comings.note(CONNECTED, link.remote_addr, now)
+            self._comings.note(CONNECTED, link.remote_addr)
 
     # ── Two links with one uid ──────────────────────────────────────────────────────────────────────────────
 
@@ -319,6 +321,7 @@ class Presence:
     def _part(self, one: ConnectedAgent, contest: Contest, newer: AgentLink, now: float) -> None:
         """There are two agents: the older one is what it was, the newer one is somebody else."""
         uid, at = one.agent.uid, self._clock.now()
+        self._twins.sign(uid)
         known = self._twins.newest_of(uid)
         rival = None if known is None else self._agents.get(known)
         # One that took its new uid and is gone is somebody else; one that never did has come back.
@@ -443,6 +446,7 @@ class Presence:
             if uid is not None and self._agents.get(uid) is one:
                 del self._agents[uid]
         self._away.pop(one.agent.uid, None)
+        one.record = None  # it refers to the agent: a cycle, and those are looked for seldom
 
 
 def _microseconds(at: datetime) -> int:

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from gitsync.bundle.statements import Envelope
@@ -198,13 +199,25 @@ class StoredSource:
 
 @dataclass(frozen=True, slots=True)
 class TransitionRecord:
-    """One line of a target's history."""
+    """One line of a target's history.
+
+    Attributes:
+        commit: that was published then.
+        subject: its first line; None when the commit is not kept any more.
+    """
 
     source: SourceName
     path: str
     seq: int
     transition: Transition
     actor: str
+    commit: CommitId
+    subject: str | None
+
+
+AgentCounts = Mapping[tuple[TargetId | None, SyncState], int]
+"""Agents by target and state."""
+NO_AGENTS: AgentCounts = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

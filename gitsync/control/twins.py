@@ -4,12 +4,16 @@ Rules
 - The one that came second is told a new uid once. One that ignores it is served on, and not told again.
 - What it says under the new uid is another agent's: nothing of the first one's is known of it.
 - Both are marked, and each pair is audited once.
+- A mark goes an hour after the last sign that somebody else uses the uid too. A sign is the evidence itself, numbers
+  that break, and that the one which was told another uid is here and uses this one. The hour is not stored: another
+  process of the server, which cannot know of signs before it, lets it begin anew. Who is noticed later is marked again.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Any
 
 from gitsync.control.connected import ConnectedAgent
 from gitsync.control.errands import Errands
@@ -24,6 +28,8 @@ log = logging.getLogger("gitsync.agents")
 
 TWINS_KEPT = 10_000
 """Pairs, and agents whose numbers jump, that are remembered."""
+ALONE_SECONDS = 3_600.0
+"""After which an agent of which nothing shows that it shares its uid is marked no more."""
 
 
 class Twins:
@@ -39,6 +45,7 @@ class Twins:
         self._echoes: dict[AgentUid, Echo] = {}
         self._newest: dict[AgentUid, AgentUid] = {}
         self._first: dict[AgentUid, AgentUid] = {}
+        self._signs: dict[AgentUid, float] = {}
 
     def newest_of(self, uid: AgentUid) -> AgentUid | None:
         """The uid that was given last to another agent which used this one."""
@@ -68,6 +75,29 @@ class Twins:
         self._echoes[uid] = echo
         return False
 
+    def sign(self, uid: AgentUid) -> None:
+        """Something shows now that two use this uid."""
+        self._signs.pop(uid, None)
+        _bound(self._signs)
+        self._signs[uid] = self._clock.monotonic()
+
+    def is_over(self, one: ConnectedAgent, other: ConnectedAgent | None) -> bool:
+        """Whether an agent with a mark has been alone under its uid for an hour; then the pair is forgotten here.
+
+        Args:
+            one: has the mark.
+            other: whom it names; None when that one is not known to this process.
+        """
+        uid = one.agent.uid
+        is_shared = other is not None and other.connected and other.session.uid == one.session.uid
+        if is_shared or uid not in self._signs:
+            self.sign(uid)
+        if self._clock.monotonic() - self._signs[uid] <= ALONE_SECONDS:
+            return False
+        del self._signs[uid]
+        self._first.pop(self._newest.pop(uid, uid), None)
+        return True
+
     def part(self, first: ConnectedAgent, remote_addr: str, evidence: str) -> AgentUid:
         """A new uid for the one that came second; counted and audited.
 
@@ -82,6 +112,7 @@ class Twins:
         _bound(self._first)
         self._newest[uid] = new
         self._first[new] = uid
+        self.sign(uid)
         self._meters.duplicate_uids += 1
         log.warning(
             "duplicate instance uid %s: %s; the one at %s is told another", show_uid(uid), evidence, remote_addr
@@ -90,7 +121,7 @@ class Twins:
         return new
 
 
-def _bound(kept: dict[AgentUid, Series] | dict[AgentUid, Echo] | dict[AgentUid, AgentUid]) -> None:
+def _bound(kept: dict[AgentUid, Any]) -> None:
     """Makes room for one more; what was noted longest ago goes."""
     if len(kept) >= TWINS_KEPT:
         del kept[next(iter(kept))]

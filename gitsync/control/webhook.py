@@ -86,15 +86,6 @@ def verify_delivery(kind: str, headers: Mapping[str, str], body: bytes, secrets:
     return Delivery(accepted=True, reason="accepted", announced=announced, ref=ref)
 
 
-def sign_delivery(kind: str, body: bytes, secret: bytes) -> dict[str, str]:
-    """The headers that a sender of this kind would send; for `webhook test` calls and tests."""
-    provider = PROVIDERS[kind]
-    proof = (
-        secret.decode() if provider.is_token else provider.prefix + hmac.new(secret, body, hashlib.sha256).hexdigest()
-    )
-    return {provider.signature_header: proof}
-
-
 def _is_proof(provider: Provider, given: str, body: bytes, secret: bytes) -> bool:
     if not secret:
         return False

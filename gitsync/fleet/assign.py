@@ -6,7 +6,8 @@ First hit wins (DESIGN section 3):
 cannot take configuration, or of unknown type: READ_ONLY, 3. the payload its version wants, 4. if that failed on this
 agent: the first of its last good, stable, fallback that did not, else BLOCKED, 5. reported already, or on its way:
 KEEP, 6. suspended or frozen: KEEP, 7. OFFER. Before 4, a supervisor that is stuck on what it runs gets STOP once: an
-empty configuration frees it, then its last good one follows.
+empty configuration frees it, then its last good one follows. 5 does not hold, once, for an agent that says that it
+applied the payload and goes on reporting to run something without it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from functools import lru_cache
 from gitsync.bundle.version import EMPTY_SLOT, TargetVersion
 from gitsync.fleet.agent import STOP, Agent, AttemptState
 from gitsync.fleet.desired import Desired, agent_type
-from gitsync.fleet.observe import MAX_TRIES
+from gitsync.fleet.observe import MAX_TRIES, contradicts_itself
 from gitsync.ids import ConfigHash, TargetId, VersionDigest
 from gitsync.opamp.messages import Capability, ConfigStatus
 from gitsync.rollout.state import TargetState
@@ -45,9 +46,13 @@ class Reason(enum.StrEnum):
     UP_TO_DATE = "up-to-date"
     ON_ITS_WAY = "on-its-way"
     NO_ANSWER = "no-answer"
+    NOT_IN_EFFECT = "not-in-effect"
     SUSPENDED = "suspended"
     WANTED = "wanted"
     WANTED_FAILED = "wanted-failed"
+
+
+_FLAGGED = (Reason.ALL_FAILED, Reason.STUCK, Reason.WANTED_FAILED, Reason.NO_ANSWER, Reason.NOT_IN_EFFECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,7 @@ class Assignment:
     @property
     def flag(self) -> str | None:
         """What people should look at."""
-        flagged = (Reason.ALL_FAILED, Reason.STUCK, Reason.WANTED_FAILED, Reason.NO_ANSWER)
-        return str(self.reason) if self.reason in flagged else None
+        return str(self.reason) if self.reason in _FLAGGED else None
 
 
 def assign(agent: Agent, desired: Desired) -> Assignment:
@@ -135,7 +139,10 @@ def _action(
         if attempt.state.is_open:
             return Kind.KEEP, Reason.ON_ITS_WAY
         if attempt.state in (AttemptState.APPLIED, AttemptState.PROVEN) and _still_runs(agent, digest):
-            return Kind.KEEP, settled
+            if not (attempt.is_due and contradicts_itself(agent, digest)):
+                return Kind.KEEP, settled
+            if attempt.repeated:
+                return Kind.KEEP, Reason.NOT_IN_EFFECT
         if attempt.state is AttemptState.NO_ANSWER and attempt.tries >= MAX_TRIES and not attempt.is_due:
             return Kind.KEEP, Reason.NO_ANSWER
     elif _reports(agent, digest):

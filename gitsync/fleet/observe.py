@@ -4,6 +4,11 @@ An attempt moves OFFERED -> APPLYING -> APPLIED -> PROVEN, or to FAILED or NO_AN
 that the agent declares it gives: APPLIED, healthy, and an effective configuration that contains what was sent.
 FAILED counts against content only while that content is on trial; proven content that is reported as FAILED later
 is a health event (one full disk must not move a host to an old commit).
+
+APPLIED can be wrong: a supervisor that is offered something while it starts may overwrite it, run nothing, and say
+APPLIED. An agent that reports to run something else is offered the same once more. Only once, because for an agent that
+shows its configuration in another way each offer may mean a restart; and the attempt stays APPLIED meanwhile, because
+agents do not say again what they said before.
 """
 
 from __future__ import annotations
@@ -42,6 +47,8 @@ MAX_TRIES = 3
 COOLING = timedelta(minutes=10)
 """How long a flagged agent is left alone, the first time; then twice as long each time, up to `LONGEST_COOLING`."""
 LONGEST_COOLING = timedelta(hours=6)
+EFFECT_PATIENCE = timedelta(seconds=30)
+"""How long what an agent says that it applied may be missing from what it reports to run; supervisors need 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +79,15 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
-class CooledDown:
-    """An offer that was never answered has waited long enough: see `retry_at`."""
+class FellDue:
+    """The current attempt has waited long enough: see `due_at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicated:
-    """Another agent used the same instance uid at the same time; it is known by `twin` now."""
+    """Another agent used the same instance uid at the same time; it is known by `twin` now (None: that is long ago)."""
 
-    twin: AgentUid
+    twin: AgentUid | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ Observed = (
     | Assigned
     | Reconnected
     | Recalled
-    | CooledDown
+    | FellDue
     | Duplicated
     | AnswerOverdue
     | EffectiveJudged
@@ -172,7 +179,7 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
             return _without_answer(agent, at, AttemptState.OFFERED)
         case Recalled():
             return forget_request(_without_answer(agent, at, AttemptState.OFFERED), at)
-        case CooledDown():
+        case FellDue():
             return agent if agent.current is None else replace(agent, current=replace(agent.current, is_due=True))
         case Duplicated(twin):
             return replace(agent, twin=twin)
@@ -206,9 +213,24 @@ MAX_SHARED_KEYS = 16
 _keys: Pool[tuple[str, ...], tuple[str, ...]] = Pool(256)
 
 
-def retry_at(attempt: Attempt) -> datetime | None:
-    """When an offer that was put on the wire often enough may be tried once more; None: that is not the question."""
-    if attempt.state is not AttemptState.NO_ANSWER or attempt.tries < MAX_TRIES or attempt.is_due:
+def contradicts_itself(agent: Agent, digest: ConfigHash) -> bool:
+    """Whether the agent says that it applied this payload, its newest offer, and reports to run something else."""
+    attempt, said = agent.current, agent.reported
+    if attempt is None or attempt.state is not AttemptState.APPLIED or attempt.digest != digest:
+        return False
+    if agent.contained is not False or not agent.can(Capability.REPORTS_EFFECTIVE_CONFIG):
+        return False
+    return said is not None and said.digest == digest
+
+
+def due_at(agent: Agent) -> datetime | None:
+    """When the current attempt will have waited long enough: for an answer, or to be seen in effect; None: never."""
+    attempt = agent.current
+    if attempt is None or attempt.is_due:
+        return None
+    if contradicts_itself(agent, attempt.digest):
+        return attempt.changed_at + EFFECT_PATIENCE
+    if attempt.state is not AttemptState.NO_ANSWER or attempt.tries < MAX_TRIES:
         return None
     doublings = min(attempt.tries - MAX_TRIES, 10)
     return attempt.changed_at + min(COOLING * (1 << doublings), LONGEST_COOLING)
@@ -275,10 +297,11 @@ def _status(agent: Agent, event: messages.ConfigStatusReported, at: datetime) ->
         return _without_answer(agent, at, AttemptState.APPLYING)
     match event.status:
         case ConfigStatus.APPLYING:
-            if not attempt.state.is_open and attempt.state is not AttemptState.NO_ANSWER:
+            begins_again = attempt.state is AttemptState.APPLIED and attempt.repeated
+            if not (attempt.state.is_open or attempt.state is AttemptState.NO_ANSWER or begins_again):
                 return changed(agent, reported=said)
             began = attempt.applying_at or at
-            moved = changed(attempt, state=AttemptState.APPLYING, changed_at=at, applying_at=began)
+            moved = changed(attempt, state=AttemptState.APPLYING, changed_at=at, applying_at=began, is_due=False)
             return changed(agent, reported=said, current=moved)
         case ConfigStatus.APPLIED:
             return _applied(agent, said, attempt, at)
@@ -293,7 +316,7 @@ def _applied(agent: Agent, said: Reported, attempt: Attempt, at: datetime) -> Ag
         agent = _without_relapse(agent) if attempt.state is AttemptState.PROVEN else agent
         return agent if said is agent.reported else changed(agent, reported=said)
     if attempt.state is not AttemptState.APPLIED:
-        attempt = changed(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="")
+        attempt = changed(attempt, state=AttemptState.APPLIED, changed_at=at, applied_at=at, error="", is_due=False)
     if attempt.digest == STOP:
         # The supervisor is free again: what it refused meanwhile says nothing about that content.
         failed = tuple(one for one in agent.failed if one != agent.last_good)
@@ -320,10 +343,14 @@ def _with(failed: tuple[ConfigHash, ...], digest: ConfigHash) -> tuple[ConfigHas
 
 def on_offer(agent: Agent, digest: ConfigHash, revision: int, at: datetime) -> Agent:
     """`Offered`, for callers who make thousands of offers."""
-    before = agent.current
-    unanswered = before is not None and before.digest == digest and before.state is AttemptState.NO_ANSWER
-    tries = before.tries + 1 if before is not None and unanswered else 1
-    attempt = Attempt(digest, revision, AttemptState.OFFERED, at, at, tries=tries)
+    before, tries, repeated = agent.current, 1, False
+    if before is not None and before.digest == digest:
+        if contradicts_itself(agent, digest):
+            again = changed(before, changed_at=at, tries=before.tries + 1, repeated=True, is_due=False)
+            return changed(agent, current=again)
+        if before.state is AttemptState.NO_ANSWER:
+            tries, repeated = before.tries + 1, before.repeated
+    attempt = Attempt(digest, revision, AttemptState.OFFERED, at, at, tries=tries, repeated=repeated)
     # An effective configuration that came before this offer says nothing about it, unless it is judged again.
     return changed(agent, current=attempt, contained=None)
 
@@ -370,7 +397,9 @@ def _proven(agent: Agent, attempt: Attempt, at: datetime) -> dict[str, Any]:
     digest = attempt.digest
     applied_at = attempt.applied_at or at
     return {
-        "current": changed(attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=applied_at),
+        "current": changed(
+            attempt, state=AttemptState.PROVEN, changed_at=at, healthy_at=at, applied_at=applied_at, is_due=False
+        ),
         "last_good": digest,
         "failed": tuple([one for one in agent.failed if one != digest]) if agent.failed else (),
         "error": "" if agent.wanted is None or agent.wanted == digest else agent.error,

@@ -35,6 +35,8 @@ def progress(agent: Agent, assignment: Assignment) -> SyncState:
     if assignment.kind in (Kind.BLOCKED, Kind.STOP) or assignment.digest != assignment.wanted:
         return SyncState.FAILED
     attempt = agent.current
+    # The agent's word: "applied" stays true of one that reports to run something else (`Reason.NOT_IN_EFFECT`). Flag
+    # and reason say so; the five words are those of all lists, metrics and stored rows.
     if attempt is not None and attempt.digest == assignment.wanted:
         return _OF_ATTEMPT[attempt.state]
     if assignment.reason is Reason.UP_TO_DATE:

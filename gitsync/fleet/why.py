@@ -8,7 +8,7 @@ from gitsync.fleet.assign import Assignment, Reason, type_of
 from gitsync.fleet.connection import AgentConnection
 from gitsync.fleet.desired import Desired
 from gitsync.fleet.health import HealthWord, status_of
-from gitsync.fleet.observe import has_weak_evidence
+from gitsync.fleet.observe import contradicts_itself, has_weak_evidence
 from gitsync.ids import show_digest
 
 _REASONS = {
@@ -23,6 +23,7 @@ _REASONS = {
     Reason.UP_TO_DATE: "it has what its target wants",
     Reason.ON_ITS_WAY: "the configuration is on its way",
     Reason.NO_ANSWER: "it was offered the configuration several times and never answered",
+    Reason.NOT_IN_EFFECT: "it says that it applied the configuration, but the one that it reports to run lacks it",
     Reason.SUSPENDED: "its target is suspended",
     Reason.WANTED: "it is about to be offered what its target wants",
     Reason.WANTED_FAILED: "what its target wants failed on it; it is kept on the last configuration that worked",
@@ -62,6 +63,9 @@ def steps(agent: Agent, desired: Desired, assignment: Assignment) -> tuple[str, 
         lines.append(f"last offer: {show_digest(attempt.digest)}, {attempt.state}{error}, revision {attempt.revision}")
     if agent.connection is not None:
         lines.append(_connection(agent.connection))
+    if attempt is not None and contradicts_itself(agent, attempt.digest):
+        again = ", though it was offered it once more" if attempt.repeated else ""
+        lines.append(f"evidence: the configuration that it reports to run lacks the last offer{again}")
     if has_weak_evidence(agent):
         lines.append("evidence: weak, the agent reports neither health nor its effective configuration")
     return tuple(lines)

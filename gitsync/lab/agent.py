@@ -14,6 +14,8 @@ from gitsync.opamp.client import ClientState, ClientStep, ReceivedConfig, Receiv
 from gitsync.opamp.messages import Component, ComponentHealth, ConfigStatus, EffectiveObject
 
 SLOW_SECONDS = 3.0
+NO_PIPELINES = {"": EffectiveObject(b"receivers:\n  nop: {}\n", "text/yaml")}
+"""What a supervisor runs before it has a configuration."""
 Later = Callable[[float, Callable[[], None]], object]
 KEEPS_ITS_SERVER = "a simulated agent keeps the address that it was started with"
 Send = Callable[[bytes], None]
@@ -77,6 +79,8 @@ class SimulatedAgent:
         self._now = now
         self._send: Send | None = None
         self._greeted = False
+        self._is_starting = True
+        pretends = profile.fault in (Fault.PRETENDS, Fault.OVERWRITES)
         self.client = ClientState(
             profile.uid,
             {
@@ -89,8 +93,10 @@ class SimulatedAgent:
             components=_components(profile),
             components_hash=_build_hash(profile),
             health=health_of(profile),
+            effective=NO_PIPELINES if pretends else None,
             request_uid=profile.fault is Fault.KEEPS_UID,
             keeps_uid=profile.fault is Fault.KEEPS_UID,
+            takes_repetitions=pretends,
             number_of=_NUMBERS.get(profile.fault),
         )
 
@@ -101,6 +107,7 @@ class SimulatedAgent:
             send: takes one message without frame header; used until `disconnected`.
         """
         self._send = send
+        self._is_starting = True
         send(self.client.reconnected() if self._greeted else self.client.first_message())
         self._greeted = True
 
@@ -151,6 +158,7 @@ class SimulatedAgent:
     def _take(self, config: ReceivedConfig) -> None:
         self.progress.offers += 1
         fault = self.profile.fault
+        is_first, self._is_starting = self._is_starting, False
         if fault is Fault.SILENT:
             return
         self._say(self.client.report_status(config.config_hash, ConfigStatus.APPLYING))
@@ -158,6 +166,8 @@ class SimulatedAgent:
             self._fail(config)
         elif fault is Fault.SLOW:
             self._later(SLOW_SECONDS, lambda: self._apply_unless_superseded(config))
+        elif fault is Fault.PRETENDS or (fault is Fault.OVERWRITES and is_first):
+            self._claim(config)
         else:
             self._apply(config)
 
@@ -169,6 +179,10 @@ class SimulatedAgent:
         objects = {"": EffectiveObject(b"\n".join(one.body for one in config.objects.values()), "text/yaml")}
         self._say(self.client.report_effective(objects))
         self._say(self.client.report_health(health_of(self.profile)))
+        self._claim(config)
+
+    def _claim(self, config: ReceivedConfig) -> None:
+        """Says that it runs the configuration."""
         self._say(self.client.report_status(config.config_hash, ConfigStatus.APPLIED))
         if self.progress.applied != config.config_hash:
             self.progress.applied = config.config_hash

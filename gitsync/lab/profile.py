@@ -36,12 +36,14 @@ class Fault(enum.StrEnum):
 
     none: nothing. slow: applies after three seconds. fails: every configuration after its first one fails. silent:
     never answers an offer. flaps: drops its connection every few seconds. read-only: remote configuration is off.
-    degraded: it runs everything that it is given, and its exporter reaches nobody.
+    degraded: it runs everything that it is given, and its exporter reaches nobody. pretends: it says that it applied
+    everything, and goes on running what it ran.
 
     Quirks of real clients, which a server must bear. repeats-numbers: it says each number three times, and then
     jumps. skips-numbers: every other number is missing. no-goodbye: it goes without a word. double-goodbye: on a
     WebSocket it says goodbye twice. keeps-uid: asks for an instance uid and ignores the one it gets. no-header: its
     WebSocket messages have no header, as before 2023. reconnects: connects anew on each offer of connection settings.
+    overwrites: pretends with the first offer on each connection, as a supervisor that is still starting may do.
     """
 
     NONE = "none"
@@ -51,6 +53,7 @@ class Fault(enum.StrEnum):
     FLAPS = "flaps"
     READ_ONLY = "read-only"
     DEGRADED = "degraded"
+    PRETENDS = "pretends"
     REPEATS_NUMBERS = "repeats-numbers"
     SKIPS_NUMBERS = "skips-numbers"
     NO_GOODBYE = "no-goodbye"
@@ -58,6 +61,7 @@ class Fault(enum.StrEnum):
     KEEPS_UID = "keeps-uid"
     NO_HEADER = "no-header"
     RECONNECTS = "reconnects"
+    OVERWRITES = "overwrites"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ Rules (OpAMP, duties of the agent)
   capabilities, and a sequence number one higher than the one before.
 - A report that equals the last one is not sent, so that two peers cannot keep each other talking.
 - ReportFullState brings everything, components included; before, only their hash is told.
-- A configuration that is offered again under the same hash is not handed out again; nor are connection settings.
+- A configuration that is offered again under the same hash is not handed out again, unless the agent takes repetitions;
+  nor are connection settings.
 - Connection settings are tried before they are kept: an offered heartbeat holds once they are reported APPLIED.
 - A message with a command is executed and otherwise ignored; what the agent does not accept is ignored.
 - An answer for another instance uid is ignored. A new instance uid is used from the next message on.
@@ -221,6 +222,7 @@ class ClientState:
         config_status: ConfigStatusReported | None = None,
         request_uid: bool = False,
         keeps_uid: bool = False,
+        takes_repetitions: bool = False,
         number_of: Callable[[int], int] | None = None,
     ) -> None:
         """An agent that has not connected yet.
@@ -238,6 +240,7 @@ class ClientState:
             config_status: kept from an earlier run of this agent; None: it never had a remote configuration.
             request_uid: the uid is a temporary one, and the server is asked for another.
             keeps_uid: a fault of real clients: the uid that the server gives is not used.
+            takes_repetitions: a configuration is handed out whenever it is offered, as opamp-go does.
             number_of: the sequence number of the n-th message, from 0 on; None: n. Others are faults of real clients.
         """
         self.uid = uid
@@ -259,6 +262,7 @@ class ClientState:
         self._offered_heartbeat: int | None = None
         self._request_uid = request_uid
         self._keeps_uid = keeps_uid
+        self._takes_repetitions = takes_repetitions
         self._number_of = number_of
         self._sent = 0
 
@@ -494,7 +498,7 @@ class ClientState:
         if not message.HasField("remote_config") or not self._has(Capability.ACCEPTS_REMOTE_CONFIG):
             return None
         offer = message.remote_config
-        if offer.config_hash == self._config_hash:
+        if offer.config_hash == self._config_hash and not self._takes_repetitions:
             return None
         self._config_hash = offer.config_hash
         return ReceivedConfig(

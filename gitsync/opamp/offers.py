@@ -92,12 +92,3 @@ def head(uid: bytes) -> bytes:
     if len(uid) != UID_BYTES:
         raise ValueError(f"an instance uid has {UID_BYTES} bytes, not {len(uid)}")
     return UID_HEAD + uid
-
-
-def offer_parts(uid: bytes, shared: SharedOffer) -> tuple[bytes, ...]:
-    """The pieces of one agent's message, to be written in a row; no frame header, no copy of the tail.
-
-    Raises:
-        ValueError: `uid` has not 16 bytes.
-    """
-    return (head(uid), shared.tail)

@@ -82,11 +82,12 @@ def read_attributes(pairs: Iterable[anyvalue.KeyValue]) -> dict[str, str]:
     """Attributes with a scalar value, as text; the last of equal names counts; long names are left out."""
     found: dict[str, str] = {}
     for pair in pairs:
-        key = pair.key
-        value = _scalar(pair.value)
-        if value is None or not key or len(key) > MAX_TEXT_CHARS:
+        key, value = pair.key, pair.value
+        # Nearly every value is a text that is not empty; to ask which kind it is costs more than to read it.
+        shown = text(value.string_value) if value.string_value else _scalar(value)
+        if shown is None or not key or len(key) > MAX_TEXT_CHARS:
             continue
-        found[text(key)] = value
+        found[text(key)] = shown
         if len(found) == MAX_ATTRIBUTES:
             break
     return found

@@ -41,7 +41,7 @@ from gitsync.opamp.messages import (
 )
 from gitsync.opamp.offers import SharedOffer, head, identification_tail
 from gitsync.opamp.pb import opamp_pb2 as pb
-from gitsync.opamp.reports import read_reports
+from gitsync.opamp.reports import read_config_status, read_reports
 from gitsync.opamp.wire import UID_BYTES, error_reply
 
 OPENING_SECONDS = 2.0
@@ -80,6 +80,7 @@ _REPORT_COMPONENTS = 2
 _REQUEST_INSTANCE_UID = 1
 _ACCEPTS_REMOTE_CONFIG = int(Capability.ACCEPTS_REMOTE_CONFIG)
 _DESCRIPTION = int(Capability.REPORTS_STATUS)  # the description is what every agent promises
+_SHORT_STATUS_BYTES = 130  # so long, the length of a sub-message takes one byte
 _UNKNOWN = -2  # no message yet: never one less than a sequence number
 
 _PROMISES = (
@@ -136,7 +137,6 @@ class Session:
         "_greeted",
         "_heartbeat",
         "_last_flags",
-        "_last_message_at",
         "_new_uid",
         "_offers_open",
         "_pending",
@@ -178,7 +178,6 @@ class Session:
         self._greeted = False
         self._offers_open = False
         self._deadline: float | None = None
-        self._last_message_at = 0.0
         self._pending = 0  # flags that the next answer carries
         self._asked = 0  # flags that were sent and not answered
         self._last_flags = 0  # flags sent since the last message, for when it is repeated
@@ -239,11 +238,6 @@ class Session:
         return self._sequences
 
     @property
-    def last_message_at(self) -> float:
-        """Monotonic seconds; 0.0 before the first message."""
-        return self._last_message_at
-
-    @property
     def polled(self) -> bool:
         """Whether the last message came by plain HTTP."""
         return self._polled
@@ -272,17 +266,30 @@ class Session:
             and self._offers_open
             and not self._pending
             and polled == self._polled
-            and message.ByteSize() == self._beat_bytes + _varint_bytes(number)
             and message.capabilities == self._capabilities
             and message.instance_uid == self._uid
         ):
-            # A heartbeat: uid, number and capabilities fill it, so it says nothing else, known or unknown.
-            self._sequence_num = number
-            self._digest = self._capabilities
-            self._last_message_at = now
-            self._last_flags = 0
-            return self._beat
+            more = message.ByteSize() - self._beat_bytes - _varint_bytes(number)
+            if not more:
+                # A heartbeat: uid, number and capabilities fill it, so it says nothing else, known or unknown.
+                self._sequence_num = number
+                self._digest = self._capabilities
+                self._last_flags = 0
+                return self._beat
+            if more < _SHORT_STATUS_BYTES and self._greeted and not (self._asked or self._absent):
+                status = message.remote_config_status
+                if more == status.ByteSize() + 2 and message.HasField("remote_config_status"):
+                    return self._take_status(message, status)
         return self._receive(message, now, polled)
+
+    def _take_status(self, message: pb.AgentToServer, status: pb.RemoteConfigStatus) -> Step:
+        """A status and nothing else, next in its sequence, which a whole fleet says at once; as `_receive` takes it."""
+        self._sequence_num = message.sequence_num
+        self._digest = hash(message.SerializeToString(deterministic=True))
+        self._last_flags = 0
+        self._repeats = 0
+        self._seen = 2
+        return Step(self._beat.reply, (read_config_status(status),), self._deadline)
 
     def _receive(self, message: pb.AgentToServer, now: float, polled: bool) -> Step:
         events: list[Event] = []
@@ -290,7 +297,6 @@ class Session:
         if polled != self._polled:
             self.reconnected(now)
             self._polled = polled
-        self._last_message_at = now
         number = message.sequence_num
         previous = self._sequence_num
         digest = self._content_digest(message)

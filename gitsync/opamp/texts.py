@@ -51,10 +51,13 @@ _texts: Pool[str, str] = Pool(MAX_SHARED_TEXTS)
 
 
 def share(value: str) -> str:
-    """The same text, as one object for all who have it when it is short."""
-    return _texts.share(value, value) if len(value) <= MAX_SHARED_CHARS else value
+    """The same text, as one object for all who have it when it is short and `text` would leave it as it is."""
+    return _texts.share(value, value) if len(value) <= MAX_SHARED_CHARS and "\0" not in value else value
 
 
 def text(value: str) -> str:
     """`value` without NUL characters, which no database stores, cut to `MAX_TEXT_CHARS` and shared."""
+    known = _texts.get(value)
+    if known is not None:  # only texts that need nothing of the following are under their own name
+        return known
     return share(value[:MAX_TEXT_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}"))

@@ -50,7 +50,7 @@ def character_findings(text: str, start: int) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     at = start
     while at < len(text) and len(findings) < MOST:
-        finding = _finding(text, at)
+        finding = _finding(text, at, findings[-1].end if findings else 0)
         findings.append(finding)
         if text[at] == '"' or (finding.code == "GS1002" and text[at] in "#;"):
             break  # what follows is text, or a statement of its own
@@ -73,7 +73,8 @@ def _following(text: str, at: int) -> int | None:
     return None
 
 
-def _finding(text: str, at: int) -> Finding:
+def _finding(text: str, at: int, least: int) -> Finding:
+    """What is wrong with the character at `at`. It begins at `least` or later: what is before has one of its own."""
     char = text[at]
     if char == '"':
         return _error(at, at + 1, "GS1004", "this string is not closed", _unclosed_hint(text, at))
@@ -92,7 +93,7 @@ def _finding(text: str, at: int) -> Finding:
         known = _OPERATORS.get(written)
         if known is not None:
             return _error(before, before + len(written), "GS1002", *known)
-    return _foreign(text, at)
+    return _foreign(text, at, least)
 
 
 def _quote(text: str, at: int) -> Finding:
@@ -116,7 +117,7 @@ def _unclosed_hint(text: str, at: int) -> str:
     return 'write " at its end'
 
 
-def _foreign(text: str, at: int) -> Finding:
+def _foreign(text: str, at: int, least: int) -> Finding:
     char = text[at]
     if char.isspace() or char in "\u200b\u200c\u200d\u2060\ufeff":
         name = unicodedata.name(char, "a control character").lower()
@@ -125,7 +126,7 @@ def _foreign(text: str, at: int) -> Finding:
         )
     if char.isalpha():
         word = _WORD.match(text, at)
-        while at and (text[at - 1] == "_" or text[at - 1].isalnum()):
+        while at > least and (text[at - 1] == "_" or text[at - 1].isalnum()):
             at -= 1
         end = word.end() if word else at + 1
         return _error(

@@ -7,7 +7,7 @@ git's and ssh's eyes. Rules:
     2. Crash argument: `clean` is removed, durably, before anything else happens. Git writes objects first
        and the ref last; so after a crash the ref names a whole history, or the connectivity check fails and
        the mirror is made anew. The next fetch then clones.
-    3. Nothing is decided here: a rewritten history is reported, not refused.
+    3. Nothing is decided here: a rewritten history is fetched as any other; `is_ancestor` tells.
 """
 
 from __future__ import annotations
@@ -51,14 +51,12 @@ class FetchResult:
         head: newest commit of the branch.
         previous: what it was before; None on the first fetch and after a repair that had to clone.
         changed: head is another commit than previous.
-        rewritten: head does not descend from previous.
         found: the expected commit is in the history of head; True when none was expected.
     """
 
     head: CommitId
     previous: CommitId | None
     changed: bool
-    rewritten: bool
     found: bool = True
 
 
@@ -155,7 +153,6 @@ class Mirror:
                 head=self.head,
                 previous=previous,
                 changed=self.head != previous,
-                rewritten=previous is not None and not await self.is_ancestor(previous, self.head),
                 found=expected is None or await self.is_ancestor(expected, self.head),
             )
         finally:
@@ -218,26 +215,6 @@ class Mirror:
         async with aclosing(watch_refs(path)) as changes:
             async for change in changes:
                 yield change
-
-    async def log(self, limit: int = 100) -> tuple[CommitId, ...]:
-        """The newest commits of the branch, newest first, children before parents; empty before the first
-        fetch.
-        """
-        if self.head is None:
-            return ()
-        return await self._list_commits((self.head,), limit)
-
-    async def commits_between(self, old: CommitId | None, new: CommitId, limit: int = 1000) -> tuple[CommitId, ...]:
-        """What `new` has and `old` has not, newest first, at most `limit`.
-
-        Args:
-            old: None, or a commit that the mirror lacks: the whole history of `new`.
-            new: is in the mirror.
-            limit: of commits.
-        """
-        if old is not None and await self._raw_commit(old) is not None:
-            return await self._list_commits((new, old), limit)
-        return await self._list_commits((new,), limit)
 
     # -- fetching
 
@@ -344,12 +321,6 @@ class Mirror:
             self._is_suspect = True
             raise
 
-    async def _list_commits(self, commits: tuple[CommitId, ...], limit: int) -> tuple[CommitId, ...]:
-        if limit < 1:
-            return ()
-        done = await self._git(Operation.REV_LIST, commits=commits, limit=limit, output_bytes=65 * limit)
-        return tuple(CommitId(line) for line in done.stdout.decode().split())
-
     async def _raw_commit(self, commit: CommitId) -> bytes | None:
         done = await self._git(Operation.CAT_FILE, stdin=f"{commit}\n".encode(), output_bytes=_COMMIT_BYTES)
         raw = None if done.truncated else parse_commit_object(done.stdout, commit)
@@ -362,9 +333,8 @@ class Mirror:
         *,
         remote: Remote | None = None,
         commits: tuple[CommitId, ...] = (),
-        limit: int = 0,
     ) -> Call:
-        return build(self.runner.git, operation, self._bare.path, remote=remote, commits=commits, limit=limit)
+        return build(self.runner.git, operation, self._bare.path, remote=remote, commits=commits)
 
     async def _git(
         self,
@@ -372,7 +342,6 @@ class Mirror:
         *,
         remote: Remote | None = None,
         commits: tuple[CommitId, ...] = (),
-        limit: int = 0,
         stdin: bytes = b"",
         output_bytes: int = 1024 * 1024,
         timeout: timedelta | None = None,
@@ -380,7 +349,7 @@ class Mirror:
     ) -> Finished:
         """Runs one operation; its result when the exit code is accepted, or the output was cut."""
         self._check_open()
-        call = self._build(operation, remote=remote, commits=commits, limit=limit)
+        call = self._build(operation, remote=remote, commits=commits)
         done = await self.runner.run(
             call, timeout or self.spec.timeouts.local, remote=remote, stdin=stdin, output_bytes=output_bytes
         )

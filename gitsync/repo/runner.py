@@ -54,7 +54,6 @@ class Operation(StrEnum):
     LS_TREE = "ls-tree"
     CAT_FILE = "cat-file"
     MERGE_BASE = "merge-base"
-    REV_LIST = "rev-list"
     REPACK = "repack"
 
 
@@ -114,7 +113,6 @@ def build(
     *,
     remote: Remote | None = None,
     commits: tuple[CommitId, ...] = (),
-    limit: int = 0,
 ) -> Call:
     """The complete command of one operation.
 
@@ -123,8 +121,7 @@ def build(
         operation: has one fixed form.
         mirror: absolute path of the bare repository.
         remote: for `ls-remote` and `fetch`.
-        commits: `ls-tree` one; `merge-base` (older, newer); `rev-list` (newest[, one to leave out]).
-        limit: `rev-list` returns at most so many; 0: all.
+        commits: `ls-tree` one; `merge-base` (older, newer).
     """
     for commit in commits:
         if not _OID.fullmatch(commit):
@@ -142,11 +139,6 @@ def build(
             arguments = ("--batch",)
         case Operation.MERGE_BASE:
             arguments = ("--is-ancestor", "--end-of-options", *commits)
-        case Operation.REV_LIST:
-            newest, *left_out = commits
-            count = (f"--max-count={int(limit)}",) if limit else ()
-            without = tuple(f"^{old}" for old in left_out)
-            arguments = (*count, "--topo-order", "--end-of-options", newest, *without)
         case Operation.REPACK:
             # --keep-unreachable: a commit that a forced push left behind may still be the one that agents
             # run.

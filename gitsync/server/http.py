@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from datetime import timedelta
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gitsync.errors import SettingsError
 
@@ -34,10 +36,12 @@ class HttpServer:
             host: address or name to listen on; "" for all addresses.
             port: 0 takes a free one.
         """
+        self._app = app
         self._host = host
         self._port = port
         self._config = uvicorn.Config(
-            app,
+            self._serve,
+            interface="asgi3",
             lifespan="off",
             http="h11",
             ws="none",
@@ -79,7 +83,31 @@ class HttpServer:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
+        if self._server.force_exit:
+            self._cut()
         await self._server.shutdown(sockets=[listener])
+        for task in list(self._server.server_state.tasks):
+            task.cancel()
+
+    def hurry(self) -> None:
+        """Ends the wait of `stop` for calls that are under way, now or when it comes to that."""
+        self._server.force_exit = True
+        if self._listener is None:
+            self._cut()
+
+    def _cut(self) -> None:
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application; a call that either side has given up ends without a word, as nobody is there to hear one."""
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError:
+            if not self._server.force_exit:
+                raise
 
     def _bind(self) -> socket.socket:
         try:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from gitsync.control.fewlines import FewLines
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentHandler
 from gitsync.server.admission import DRAIN_RETRY_SECONDS, RETRY_SECONDS, Admission
 from gitsync.server.answers import HttpDate
 from gitsync.server.budget import Budget
 from gitsync.server.deflate import SharedTails
-from gitsync.server.faults import Faults
 from gitsync.server.tls import TlsOptions
 from gitsync.server.wheel import TimingWheel
 
@@ -152,7 +152,7 @@ class Hub:
     meters: Meters
     loop: asyncio.AbstractEventLoop
     wheel: TimingWheel
-    faults: Faults
+    faults: FewLines
     write_parts: Callable[[Wire, tuple[bytes, ...]], None]
     tails: SharedTails = field(default_factory=SharedTails)
     connections: set[Connection] = field(default_factory=set)

@@ -14,11 +14,10 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from gitsync.control.meters import Histogram, Meters
-from gitsync.control.records import SyncState
+from gitsync.control.records import AgentCounts, SyncState
 from gitsync.control.service import Service, SourceStatus
 from gitsync.errors import Unavailable
 from gitsync.fleet.agent import CommandState
-from gitsync.ids import TargetId
 from gitsync.server.listener import TURNED_AWAY
 
 log = logging.getLogger("gitsync.metrics")
@@ -29,7 +28,6 @@ CONNECTION_RESULTS = ("offered", "done", "failed", "lost")
 SYNC_RESULTS = ("success", "error", "noop", "rejected", "refused")
 Samples = Iterable[tuple[Sequence[str], float]]
 Histograms = Iterable[tuple[Sequence[str], Histogram]]
-AgentCounts = Mapping[tuple[TargetId | None, SyncState], int]
 
 
 async def scrape(service: Service) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import socket
 
+from gitsync.control.fewlines import FewLines
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentHandler
 from gitsync.errors import SettingsError
-from gitsync.server.faults import Faults
 from gitsync.server.listener import Hub, ListenerOptions, write_joined, write_references
 from gitsync.server.post import HttpConnection
 from gitsync.server.tls import Certificates, TlsOptions
@@ -18,6 +19,8 @@ from gitsync.server.tlswire import TlsPort, TlsWire
 from gitsync.server.wheel import TimingWheel
 
 __all__ = ["ListenerOptions", "OpampListener", "TlsOptions"]
+
+log = logging.getLogger("gitsync.opamp")
 
 BACKLOG = 4096
 LEAVING_SECONDS = 0.05
@@ -76,7 +79,7 @@ class OpampListener:
             self._meters,
             loop,
             TimingWheel(loop, tick),
-            Faults(loop),
+            FewLines(log, loop.time),
             write_references if is_uvloop else write_joined,
         )
         hub.empty.set()

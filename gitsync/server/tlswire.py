@@ -16,6 +16,8 @@ from gitsync.server.tls import Certificates, handshake_fault
 from gitsync.server.tlsgate import HandshakeGate
 
 READ_BYTES = 64 << 10
+PIECE_BYTES = 4 << 10
+"""What is put into a memory buffer at a time: OpenSSL's never shrink again, and every connection has two."""
 MAX_HELLO_BYTES = 32 << 10
 """What is kept of a peer whose handshake must wait; the first message of one has a few KiB at most."""
 
@@ -87,15 +89,13 @@ class TlsWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Takes encrypted bytes; goes on with the handshake, or hands up what is in them."""
         if self._ready:
-            if not self._discarding:
-                self._incoming.write(data)
-                self._pump()
+            self._take(data)
             return
         if self._discarding:
             return
         self._early = self._early + data if self._early else data
         self._port.gate.step(self)
-        if self._early and not self._discarding:
+        if self._early and not (self._ready or self._discarding):
             self._wait()
 
     def eof_received(self) -> None:
@@ -134,26 +134,30 @@ class TlsWire(asyncio.Protocol):
             return
         if not self._begun:
             self._begin()
-        if self._early:
-            self._incoming.write(self._early)
-            self._early = b""
-            self._count(0)
+        early, self._early = self._early, b""
+        self._count(0)
         if self._waits:
             self._waits = False
             if not self._below.is_closing():
                 self._below.resume_reading()
-        try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            self._flush()
-            return
-        except ssl.SSLError as error:
-            self._port.hub.faults.note("tls.handshake", self._addr, handshake_fault(error))
-            self._fail()
-            return
-        self._ready = True
+        while not self._ready:
+            self._incoming.write(early[:PIECE_BYTES])
+            early = early[PIECE_BYTES:]
+            try:
+                self._ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                if early:
+                    continue
+                self._flush()
+                return
+            except ssl.SSLError as error:
+                self._port.hub.faults.note("tls.handshake", self._addr, handshake_fault(error))
+                self._fail()
+                return
+            self._ready = True
         self._port.gate.leave(self)
         self._pump()
+        self._take(early)
 
     def _wait(self) -> None:
         """Others are before this one: nothing more is read until it may go on."""
@@ -179,6 +183,26 @@ class TlsWire(asyncio.Protocol):
         return held == self._counted
 
     # ── Records ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, data: bytes) -> None:
+        """Decrypts, piece by piece; what the protocol above does not want yet stays outside of the buffers."""
+        if self._early:
+            data, self._early = self._early + data, b""
+        for start in range(0, len(data), PIECE_BYTES):
+            if self._discarding or self._below is None or (start and self._below.is_closing()):
+                return
+            if self._paused:
+                self._early = data[start:]
+                self._count_unread()
+                return
+            self._incoming.write(data[start : start + PIECE_BYTES] if len(data) > PIECE_BYTES else data)
+            self._pump()
+
+    def _go_on(self) -> None:
+        """Hands up what came while the protocol above had enough."""
+        self._pump()
+        if self._early:
+            self._take(b"")
 
     def _pump(self) -> None:
         """Hands up what can be decrypted."""
@@ -206,7 +230,7 @@ class TlsWire(asyncio.Protocol):
 
     def _count_unread(self) -> None:
         """What came before the protocol above had enough."""
-        if not self._count(self._incoming.pending if self._below is not None else 0):
+        if not self._count(self._incoming.pending + len(self._early) if self._below is not None else 0):
             self._port.hub.turn_away("bytes", self._addr)
             self.abort()
 
@@ -245,10 +269,15 @@ class TlsWire(asyncio.Protocol):
         """Encrypts and sends."""
         if not self._ready or self._discarding or self.is_closing():
             return
-        view = memoryview(data)
+        if len(data) <= PIECE_BYTES:
+            self._ssl.write(data)
+            self._flush()
+            return
+        view, records = memoryview(data), []
         while view:
-            view = view[self._ssl.write(view) :]
-        self._flush()
+            view = view[self._ssl.write(view[:PIECE_BYTES]) :]
+            records.append(self._outgoing.read())
+        self._below.write(b"".join(records))  # type: ignore[union-attr]  # is_closing() has looked
 
     def writelines(self, list_of_data: Iterable[bytes]) -> None:
         """Encrypts and sends all of it."""
@@ -290,7 +319,7 @@ class TlsWire(asyncio.Protocol):
         self._paused = False
         if self._below is not None and not self._below.is_closing():
             self._below.resume_reading()
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _say_goodbye(self) -> None:
         if not self._ready or self._discarding:

@@ -268,29 +268,60 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes of the peer, in any portions."""
-        if (
-            self._reader is None
-            and 6 < len(data) < 132
-            and data[0] == frames.BINARY_MESSAGE
-            and data[1] == len(data) + 122  # masked, and as long as the frame says
-        ):
-            self._last_received = self._hub.loop.time()
-            try:
-                self._deliver(frames.unmask(data[6:], data[2:6]))
-            except Exception:  # a fault of ours in one connection must not reach the others
-                log.exception(_BROKEN, self._remote_addr)
-                self._fail(*_INTERNAL)
-            return
+        size = len(data)
+        if self._reader is None and size > 6 and data[0] == frames.BINARY_MESSAGE:
+            if size < 132 and data[1] == size + 122:  # masked, and as long as the frame says
+                self._last_received = self._hub.loop.time()
+                try:
+                    self._deliver(frames.unmask(data[6:], data[2:6]))
+                except Exception:  # a fault of ours in one connection must not reach the others
+                    log.exception(_BROKEN, self._remote_addr)
+                    self._fail(*_INTERNAL)
+                return
+            if size > 132:
+                data = self._take_short(data)
+                if not data:
+                    return
         if self._phase in (Phase.FAILED, Phase.CLOSED):
             return
         self._last_received = self._hub.time()
-        self._attend().push(data)
+        reader = self._attend()
+        reader.push(data)
         if self._held:
+            self._charge(reader)
             return
         if self._paused_since and self._phase is _OPEN:
             self._hold()
         else:
             self._process()
+
+    def _take_short(self, data: bytes) -> bytes:
+        """Processes short whole messages that came together, as APPLYING and APPLIED do; returns what is left."""
+        self._last_received = self._hub.loop.time()
+        start, size = 0, len(data)
+        self._corked = []
+        try:
+            for _ in range(SLICE_MESSAGES):
+                # Not while the link attends to something: it is closing, or takes nothing in.
+                if size - start <= 6 or data[start] != frames.BINARY_MESSAGE or self._reader is not None:
+                    break
+                end = start + data[start + 1] - 122
+                if not start + 6 < end <= size or end - start > 131:
+                    break
+                self._deliver(frames.unmask(data[start + 6 : end], data[start + 2 : start + 6]))
+                start = end
+            else:
+                if start < size and self._reader is None:  # its slice is used up
+                    self._attend().push(data[start:])
+                    self._hold()
+                    return b""
+        except Exception:  # a fault of ours in one connection must not reach the others
+            log.exception(_BROKEN, self._remote_addr)
+            self._fail(*_INTERNAL)
+            return b""
+        finally:
+            self._uncork()
+        return data[start:] if start else data
 
     def _attend(self) -> frames.FrameReader:
         """Ends the rest."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from gitsync.fleet.agent import Agent, Attempt, AttemptState, CommandState, Reported, Restart
 from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
 from gitsync.fleet.health import keep
@@ -23,7 +25,18 @@ from gitsync.opamp.messages import (
     RecentError,
 )
 from gitsync.opamp.texts import share
-from gitsync.store.codec import dump, load, maybe_at, maybe_bytes, parse_at, reading, show_at, show_bytes
+from gitsync.store.codec import (
+    VERSION,
+    dump,
+    load,
+    maybe_at,
+    maybe_bytes,
+    parse_at,
+    plain,
+    reading,
+    show_at,
+    show_bytes,
+)
 from gitsync.store.tables import clean, from_micros, to_micros
 
 _SIGNED = 1 << 63
@@ -31,6 +44,19 @@ _UNSIGNED = 1 << 64
 
 MAX_LABEL_KEY_BYTES = 1024
 """Labels with longer keys are kept, but lists cannot select by them (PostgreSQL limits what an index row may hold)."""
+
+
+def _dump(kind: str, body: dict[str, Any]) -> str:
+    """As `codec.dump`, in a tenth of the time: the status of each agent is written after every publication.
+
+    Raises:
+        GitsyncError: a value has no JSON form.
+    """
+    body["v"] = VERSION
+    try:
+        return orjson.dumps(body, default=plain, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:  # half a surrogate pair, or a number of more than 64 bits
+        return dump(kind, body)
 
 
 def signed(bits: int) -> int:
@@ -45,7 +71,7 @@ def unsigned(number: int) -> int:
 
 def encode_labels(labels: RankedLabels) -> str:
     """The labels of all ranks."""
-    return dump("labels", {rank.name.lower(): dict(labels.of_rank(rank)) for rank in Rank})
+    return _dump("labels", {rank.name.lower(): dict(labels.of_rank(rank)) for rank in Rank})
 
 
 def decode_labels(text: str) -> RankedLabels:
@@ -75,7 +101,7 @@ def label_rows(uid: bytes, labels: RankedLabels) -> list[tuple[bytes, str, int, 
 
 def encode_description(agent: Agent) -> str:
     """Which of the agent's reported labels name it."""
-    return dump("description", {"keys": list(agent.identifying_keys)})
+    return _dump("description", {"keys": list(agent.identifying_keys)})
 
 
 def decode_description(text: str) -> tuple[str, ...]:
@@ -91,7 +117,7 @@ def decode_description(text: str) -> tuple[str, ...]:
 
 def encode_status(agent: Agent) -> str:
     """How far the agent is: everything of it that changes often."""
-    return dump(
+    return _dump(
         "agent status",
         {
             "reported": None if agent.reported is None else _reported_body(agent.reported),
@@ -224,6 +250,10 @@ def _attempt_body(attempt: Attempt) -> dict[str, Any]:
         body["healthy_at"] = to_micros(attempt.healthy_at)
     if attempt.failed_at is not None:
         body["failed_at"] = to_micros(attempt.failed_at)
+    if attempt.repeated:
+        body["repeated"] = True
+    if attempt.is_due:
+        body["is_due"] = True
     return body
 
 
@@ -248,6 +278,8 @@ def _attempt_from(body: Mapping[str, Any]) -> Attempt:
         applied_at=instant("applied_at"),
         healthy_at=instant("healthy_at"),
         failed_at=instant("failed_at"),
+        repeated=body.get("repeated", False),
+        is_due=body.get("is_due", False),
     )
 
 

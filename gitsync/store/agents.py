@@ -14,7 +14,7 @@ from sqlalchemy import Row, and_, delete, exists, func, not_, or_, select, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from gitsync.control.records import AgentFilter, AgentRecord, AttemptRecord, SyncState
+from gitsync.control.records import AgentCounts, AgentFilter, AgentRecord, AttemptRecord, SyncState
 from gitsync.fleet.agent import Agent, Attempt, AttemptState
 from gitsync.ids import AgentUid, ConfigHash, SourceName, TargetId
 from gitsync.labels import Operator, Requirement
@@ -134,13 +134,20 @@ class Agents(Subject):
             rows = (await connection.execute(found.order_by(agent.c.uid).limit(limit))).all()
         return [_record(row) for row in rows]
 
-    async def count_agents(self) -> Mapping[tuple[TargetId | None, SyncState], int]:
+    async def count_agents(self) -> AgentCounts:
         """Agents by target and state; without those that were silent for long."""
+        return await self._count(agent.c.silent.is_(False))
+
+    async def count_elsewhere(self, replica_id: str) -> AgentCounts:
+        """Agents that are connected to other servers than this one, by target and state."""
+        return await self._count(agent.c.connected.is_(True), agent.c.replica_id != replica_id)
+
+    async def _count(self, *which: ColumnElement[bool]) -> AgentCounts:
         columns = (agent_status.c.source, agent_status.c.path, agent_status.c.state)
         counted = (
             select(*columns, func.count().label("agents"))
             .join(agent, agent.c.uid == agent_status.c.uid)
-            .where(agent.c.silent.is_(False))
+            .where(*which)
             .group_by(*columns)
         )
         async with self._db.read() as connection:

@@ -4,7 +4,7 @@ Rules
 - Every body is an object with `"v": 1`. A higher number was written by a newer program and is refused; a body that
   cannot be read is refused with `TrustError`, never guessed.
 - Bytes are hex (digests, uids) or base64 (contents); instants are ISO 8601 in UTC with microseconds.
-- Text is escaped to ASCII, so that everything fits every database.
+- Half surrogate pairs and NUL are escaped, so that everything fits every database.
 """
 
 from __future__ import annotations
@@ -52,13 +52,18 @@ def dump(kind: str, body: Mapping[str, Any]) -> str:
         raise GitsyncError(f"{kind} cannot be stored: {error}", code="store.encode") from error
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON has for a value that is not one of its own: a dict for any mapping.
+
+    Raises:
+        TypeError: it has none.
+    """
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain).encode
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=plain).encode
 
 
 @contextmanager

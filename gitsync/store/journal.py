@@ -126,11 +126,6 @@ class Journal:
         """Agents whose newest record the store does not have yet."""
         return len(self._agents) + len(self._writing)
 
-    @property
-    def store_away(self) -> bool:
-        """Whether the last try to write failed."""
-        return self._away
-
     async def load(self, uid: AgentUid) -> AgentRecord | None:
         """The newest record of the agent: the one that waits, else the stored one; None for an unknown agent.
 
@@ -171,8 +166,11 @@ class Journal:
         Args:
             uid: of the agent, also at that time.
             current: its current attempt now, for the history.
-            record: makes its newest record.
+            record: makes its newest record; the same object each time.
         """
+        if self._agents.get(uid) is record and self._noted.get(uid) is current:
+            self._notes += 1  # it waits already, and is made when it is written
+            return
         self._note(uid, current, record)
 
     def _note(self, uid: AgentUid, current: Attempt | None, record: AgentRecord | Callable[[], AgentRecord]) -> None:

@@ -37,6 +37,7 @@ from gitsync.store.codec import (
 from gitsync.store.engine import POSTGRESQL, Database, Subject
 from gitsync.store.leases import is_leader
 from gitsync.store.tables import (
+    commits,
     lease,
     payload,
     pointer,
@@ -152,7 +153,14 @@ class Releases(Subject):
 
     async def list_transitions(self, source: SourceName, path: str | None, limit: int) -> Sequence[TransitionRecord]:
         """Newest first; of one target, or of all with `path` None."""
-        found = select(transition).where(transition.c.source == source)
+        published = and_(release.c.source == transition.c.source, release.c.seq == transition.c.seq)
+        kept = and_(commits.c.source == release.c.source, commits.c.id == release.c.head)
+        found = (
+            select(transition, release.c.head, commits.c.subject)
+            .join(release, published)
+            .outerjoin(commits, kept)
+            .where(transition.c.source == source)
+        )
         if path is not None:
             found = found.where(transition.c.path == path)
         newest = found.order_by(transition.c.seq.desc(), transition.c.n.desc()).limit(max(limit, 0))
@@ -434,4 +442,6 @@ def _transition(row: Row[Any]) -> TransitionRecord:
         seq=row.seq,
         transition=Transition(row.cause, before, after, row.reason, row.at),
         actor=row.actor,
+        commit=CommitId(row.head),
+        subject=row.subject,
     )

@@ -37,12 +37,6 @@ class Sources(Subject):
             row = (await connection.execute(select(sources).where(sources.c.name == name))).one_or_none()
         return None if row is None else _source(row)
 
-    async def list_sources(self) -> Sequence[SourceRecord]:
-        """All sources, by name."""
-        async with self._db.read() as connection:
-            rows = (await connection.execute(select(sources).order_by(sources.c.name))).all()
-        return [_source(row) for row in rows]
-
     async def save_source(self, record: SourceRecord) -> None:
         """Inserts or replaces the source's row."""
         values = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-ON_BOTH_LOOPS = ("test_websocket_peers.py", "test_stalled_agents.py")
+ON_BOTH_LOOPS = ("test_websocket_peers.py", "test_stalled_agents.py", "test_tls_memory.py")
 
 
 def pytest_asyncio_loop_factories(

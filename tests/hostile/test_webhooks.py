@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitsync.control.webhook import MAX_BODY_BYTES, PROVIDERS, sign_delivery
+from gitsync.control.webhook import MAX_BODY_BYTES, PROVIDERS
 from gitsync.ids import DEFAULT_SOURCE
 from gitsync.server import WebhookSecrets, create_app
 from gitsync.server.api.auth import Auth
+from tests.support.delivery import sign_delivery
 from tests.support.webservice import GOOD, SteppingClock, WebService, open_service
 
 SECRET = b"correct horse"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from gitsync.ids import DEFAULT_SOURCE, AgentUid
+from gitsync.ids import DEFAULT_SOURCE
 from gitsync.store import SqlStore, StoreOptions
 from tests.support.configs import FLEET
 from tests.support.gitrepo import GitRepo
+from tests.support.real_agents import Supervised
 from tests.support.service import ServiceUnderTest, a_service, until
 from tests.support.supervisor import CURRENT, OLD, Pair, Supervisor
 
@@ -82,9 +83,8 @@ async def test_a_real_collector_lacks_what_it_does_not_contain_and_nothing_else_
     async with a_service(repo.path, tmp_path / "data") as service:
         await until(lambda: service.running.agents.published.desired.releases)
         url = "ws" + service.opamp_url.removeprefix("http")
-        async with Supervisor(url, tmp_path / "agent", labels={"role": "agent"}, instance_id=UID, pair=pair):
-            uid = AgentUid(UID.bytes)
-            await until(lambda: (one := service.running.agents.get(uid)) and one.state == "applied", 60)
+        async with Supervisor(url, tmp_path / "agent", labels={"role": "agent"}, instance_id=UID, pair=pair) as agent:
+            await Supervised(agent).applied(service)
             build = await wait_for_build(service, tmp_path / "data")
             assert {"receivers", "processors", "exporters", "extensions"} <= set(build)
             assert {"otlp", "otlp_grpc"} <= build["exporters"]

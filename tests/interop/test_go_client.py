@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 import trustme
 
+from gitsync.bundle.version import COLLECTOR_OBJECT
+from gitsync.opamp.pb import opamp_pb2 as pb
 from tests.support.gitrepo import GitRepo
 from tests.support.goclient import GoClient
 from tests.support.real_agents import COLLECTOR_SERVICE, Program, commit
+from tests.support.relay import a_relay, websocket_frames
 from tests.support.sdk_agents import NodeAgent
 from tests.support.service import ServiceUnderTest, a_service, until
 
@@ -45,7 +49,15 @@ async def next_commit_arrives(service: ServiceUnderTest, repo: GitRepo, agent: G
     """The proof that whatever was asked before did no harm."""
     commit(repo, mark)
     await service.published(repo.head)
-    await until(lambda: Program(agent).runs(mark) and Program(agent).is_applied(service))
+    await Program(agent).applied(service, mark)
+
+
+async def test_a_wait_in_vain_tells_what_the_server_knows_and_what_the_agent_said(service: ServiceUnderTest) -> None:
+    async with client(service, "ws") as process:
+        agent = Program(process)
+        await agent.applied(service, "200ms")
+        with pytest.raises(AssertionError, match=r"(?s)--- server\nconnected: True.*contained:.*--- GoClient.*APPLIED"):
+            await agent.wait(service, lambda: agent.runs("never"), 0.0)
 
 
 @both_transports
@@ -55,7 +67,7 @@ async def test_an_agent_that_accepts_everything_is_offered_configurations_alone(
     components = {"receivers/otlp": "example/otlp v1", "exporters/debug": "example/debug v1"}
     everything = {"packages": True, "connection_settings": True, "restart": True, "compress": True}
     async with client(service, scheme, custom=[ECHO], components=components, **everything) as agent:
-        await until(lambda: Program(agent).runs("200ms") and Program(agent).is_applied(service))
+        await Program(agent).applied(service, "200ms")
         one = service.running.agents.get(Program(agent).uid)
         assert one is not None
         # Its components were asked for, because their hash was new.
@@ -65,12 +77,53 @@ async def test_an_agent_that_accepts_everything_is_offered_configurations_alone(
             assert not agent.seen(unasked), unasked
 
 
+async def test_messages_on_a_websocket_are_compressed_both_ways(service: ServiceUnderTest, repo: GitRepo) -> None:
+    async with a_relay("ws" + service.opamp_url.removeprefix("http")) as relay:
+        async with GoClient(relay.url, labels=LABELS, service_name=COLLECTOR_SERVICE, compress=True) as agent:
+            await Program(agent).applied(service, "200ms")
+            await next_commit_arrives(service, repo, agent)
+        (talk,) = relay.talks
+    assert b"permessage-deflate" in talk.answered.partition(b"\r\n\r\n")[0]
+    said = [pb.AgentToServer.FromString(inflated(one)) for one in deflated(talk.said)]
+    assert any(one.HasField("agent_description") for one in said)
+    assert any(one.remote_config_status.status == pb.RemoteConfigStatuses_APPLIED for one in said)
+    answered = [pb.ServerToAgent.FromString(inflated(one)) for one in deflated(talk.answered)]
+    bodies = [one.remote_config.config.config_map[COLLECTOR_OBJECT].body for one in answered]
+    assert [b"300ms" in body for body in bodies] == [False, True]
+    assert b"300ms" not in talk.answered
+
+
+async def test_polls_and_their_answers_are_compressed(service: ServiceUnderTest, repo: GitRepo) -> None:
+    async with a_relay(service.opamp_url) as relay:
+        async with GoClient(relay.url, labels=LABELS, service_name=COLLECTOR_SERVICE, compress=True) as agent:
+            await Program(agent).applied(service, "200ms")
+            await next_commit_arrives(service, repo, agent)
+    said = b"".join(one.said for one in relay.talks)
+    answered = b"".join(one.answered for one in relay.talks)
+    assert said.count(b"Content-Encoding: gzip") == said.count(b"POST /v1/opamp") >= 3
+    assert answered.count(b"Content-Encoding: gzip") == answered.count(b"HTTP/1.1 200 OK")
+    assert COLLECTOR_SERVICE.encode() not in said
+    assert b"300ms" not in answered
+
+
+def deflated(direction: bytearray) -> list[bytes]:
+    """The payloads of all compressed binary frames (FIN, RSV1)."""
+    return [payload for first, payload in websocket_frames(direction) if first == 0xC2]
+
+
+def inflated(payload: bytes) -> bytes:
+    """What is in a compressed message (RFC 7692); its first byte, a header of OpAMP that is 0, is left out."""
+    plain = zlib.decompress(payload + b"\x00\x00\xff\xff\x03\x00", wbits=-15)
+    assert plain[0] == 0
+    return plain[1:]
+
+
 @both_transports
 async def test_a_request_for_a_certificate_is_refused_with_words_and_all_else_goes_on(
     service: ServiceUnderTest, repo: GitRepo, scheme: str
 ) -> None:
     async with client(service, scheme, packages=True, connection_settings=True) as agent:
-        await until(lambda: Program(agent).is_applied(service))
+        await Program(agent).applied(service)
         await agent.tell("csr")
         refused = await agent.wait_for("refused")
         assert refused["type"].endswith("BadRequest")
@@ -85,7 +138,7 @@ async def test_custom_messages_that_nobody_knows_are_ignored(
     service: ServiceUnderTest, repo: GitRepo, scheme: str
 ) -> None:
     async with client(service, scheme, custom=[ECHO]) as agent:
-        await until(lambda: Program(agent).is_applied(service))
+        await Program(agent).applied(service)
         await agent.tell("custom", capability=ECHO, type="ping", data="?")
         await next_commit_arrives(service, repo, agent)
         assert not agent.seen("refused")
@@ -97,7 +150,7 @@ async def test_an_agent_that_fails_and_recovers_is_shown_as_it_is(
     service: ServiceUnderTest, repo: GitRepo, scheme: str
 ) -> None:
     async with client(service, scheme, reject="666ms") as agent:
-        await until(lambda: Program(agent).is_applied(service))
+        await Program(agent).applied(service)
         one = service.running.agents.get(Program(agent).uid)
         assert one is not None
         await until(lambda: one.agent.last_good)
@@ -153,7 +206,7 @@ async def test_an_agent_with_a_client_certificate_is_served_over_tls(
             await stranger.wait_for("log" if scheme == "https" else "unreachable")
             assert service.running.agents.get(Program(stranger).uid) is None
         async with GoClient(url, certificate=authority.agent, **options) as agent:  # type: ignore[arg-type]
-            await until(lambda: Program(agent).is_applied(service))
+            await Program(agent).applied(service)
             await next_commit_arrives(service, repo, agent)
 
 
@@ -164,4 +217,4 @@ async def test_an_application_is_served_over_tls(repo: GitRepo, tmp_path: Path, 
         url = "https" + service.opamp_url.removeprefix("https").removeprefix("http").removeprefix("s")
         async with NodeAgent(url, "checkout", attributes=LABELS, ca=authority.ca) as agent:
             await agent.wait_for("status", status="APPLIED")
-            await until(lambda: Program(agent).is_applied(service))
+            await Program(agent).applied(service)

@@ -67,13 +67,13 @@ async def a_client(stack: AsyncExitStack, url: str, **options: object) -> Progra
 async def both_work(service: ServiceUnderTest, repo: GitRepo, *agents: RealAgent) -> None:
     """All are connected under uids of their own, listed, and reached by the next commit."""
     for one in agents:
-        await until(lambda one=one: one.is_applied(service))  # type: ignore[misc]
+        await one.applied(service)
     uids = [one.uid for one in agents]
     assert len(set(uids)) == len(agents)
     commit(repo, "300ms")
     await service.published(repo.head)
     for one in agents:
-        await until(lambda one=one: one.runs("300ms") and one.is_applied(service))  # type: ignore[misc]
+        await one.applied(service, "300ms")
     assert [one.uid for one in agents] == uids
     await listed_as_connected(service, *uids)
 
@@ -105,7 +105,7 @@ async def test_an_agent_may_ask_for_another_uid_while_it_runs(
     service: ServiceUnderTest, repo: GitRepo, stack: AsyncExitStack
 ) -> None:
     agent = await a_client(stack, socket_url(service))
-    await until(lambda: agent.is_applied(service))
+    await agent.applied(service)
     before = agent.uid
     await agent.process.tell("request-uid")
     await agent.process.wait_for("renamed")
@@ -123,7 +123,7 @@ async def test_the_newer_of_two_agents_with_one_uid_is_given_its_own(
     often = timedelta(seconds=0.3)
     names = {"host.name": "one"}
     older = await a_client(stack, first_scheme + rest, instance_uid=str(UID), identifying=names, interval=often)
-    await until(lambda: older.is_applied(service))
+    await older.applied(service)
     if first_scheme == "http":
         await older.process.wait_for("connected", count=10)
     newer = await a_client(stack, second_scheme + rest, instance_uid=str(UID), identifying={"host.name": "two"})
@@ -145,7 +145,7 @@ async def test_a_cloned_host_is_given_a_uid_of_its_own_and_keeps_it(
 
     original = supervisor("original")
     await stack.enter_async_context(original)
-    await until(lambda: Supervised(original).is_applied(service))
+    await Supervised(original).applied(service)
     clone = supervisor("clone")
     await stack.enter_async_context(clone)
     await until(lambda: clone.instance_uid != UID.bytes)
@@ -153,7 +153,7 @@ async def test_a_cloned_host_is_given_a_uid_of_its_own_and_keeps_it(
     assert original.instance_uid == UID.bytes
     given = clone.instance_uid
     await clone.restart()
-    await until(lambda: Supervised(clone).is_applied(service))
+    await Supervised(clone).applied(service)
     assert clone.instance_uid == given
     assert any("duplicate" in line for line in await audit(service))
 
@@ -166,7 +166,7 @@ async def test_an_application_that_shares_a_uid_with_another_one_is_given_its_ow
         return NodeAgent(service.opamp_url, "checkout", attributes=LABELS, instance_uid=str(UID), interval=interval)
 
     older = Program(await stack.enter_async_context(application(0.3)))
-    await until(lambda: older.is_applied(service))
+    await older.applied(service)
     await older.process.wait_for("answered", count=10)
     newer = Program(await stack.enter_async_context(application(1)))
     await newer.process.wait_for("renamed")

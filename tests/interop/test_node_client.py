@@ -11,6 +11,7 @@ import pytest
 
 from gitsync.ids import AgentUid
 from tests.support.gitrepo import GitRepo
+from tests.support.real_agents import Program
 from tests.support.sdk_agents import NodeAgent
 from tests.support.service import ServiceUnderTest, a_service, until
 
@@ -95,7 +96,7 @@ async def test_an_application_that_starts_again_under_its_uid_is_the_same_agent(
         # It never says farewell, and it forgets what it had.
         async with NodeAgent(service.opamp_url, "checkout", attributes=PROD, instance_uid=known) as agent:
             await agent.wait_for("status", status="APPLIED")
-            await until(lambda: state(service, agent) == "applied")
+            await Program(agent).applied(service)
     listed = await service.get("agents")
     assert [one["uid"] for one in listed["items"]] == [known]
 

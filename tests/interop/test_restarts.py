@@ -15,7 +15,15 @@ import pytest
 from tests.support.agent_process import AgentProcess
 from tests.support.agentclient import ws_agent
 from tests.support.gitrepo import GitRepo
-from tests.support.real_agents import KINDS, PATIENCE_SECONDS, Program, RealAgent, a_real_agent, commit
+from tests.support.real_agents import (
+    KINDS,
+    PATIENCE_SECONDS,
+    Program,
+    RealAgent,
+    a_real_agent,
+    all_applied,
+    commit,
+)
 from tests.support.server_process import a_server_process
 from tests.support.service import ServiceUnderTest, a_service, until
 
@@ -53,12 +61,6 @@ async def listening(
 def offers(service: ServiceUnderTest) -> int:
     """How many configurations this server has put on the wire."""
     return service.running.overview.meters.config_updates["offered"]
-
-
-async def all_applied(service: ServiceUnderTest, mark: str, *agents: RealAgent) -> None:
-    """Waits until every agent runs that configuration, and the server knows it."""
-    for one in agents:
-        await until(lambda one=one: one.runs(mark) and one.is_applied(service), PATIENCE_SECONDS)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ from gitsync.fleet.agent import AttemptState
 from gitsync.ids import AgentUid
 from tests.support.configs import FLEET
 from tests.support.gitrepo import GitRepo
+from tests.support.real_agents import Supervised
 from tests.support.service import ServiceUnderTest, a_service, until
 from tests.support.supervisor import Supervisor
 
@@ -91,7 +92,7 @@ async def proven(service: ServiceUnderTest, agent: Supervisor, digest: bytes | N
             return False
         return digest is None or one.agent.current.digest == digest
 
-    await until(done, POLL_SECONDS)
+    await Supervised(agent).wait(service, done)
     one = service.running.agents.get(AgentUid(UID.bytes))
     assert one is not None
     assert one.agent.current is not None
@@ -181,10 +182,7 @@ async def test_a_restart_of_the_server_sends_nothing_that_already_runs(
     try:
         starts = agent.collector_starts()
         async with a_service(repo.path, tmp_path / "data", listen) as service:
-            await until(
-                lambda: (one := live(service, agent)) and one.backlog is None and one.state == "applied",  # type: ignore[attr-defined]
-                POLL_SECONDS,
-            )
+            await Supervised(agent).applied(service)
             assert live(service, agent).agent.current.tries == 1  # type: ignore[attr-defined]
             repo.commit_files({"agents/collector.yaml": config(a_port(), batch="600ms")}, "after the restart")
             await service.published(repo.head)
@@ -202,10 +200,7 @@ async def test_a_restart_of_the_agent_keeps_its_configuration(
         first = await proven(service, agent)
         offered = service.running.overview.meters.config_updates["offered"]
         await agent.restart()
-        await until(
-            lambda: (one := live(service, agent)) and one.connected and one.state == "applied",  # type: ignore[attr-defined]
-            POLL_SECONDS,
-        )
+        await Supervised(agent).applied(service)
         assert service.running.overview.meters.config_updates["offered"] == offered
         assert live(service, agent).agent.reported.digest == first  # type: ignore[attr-defined]
         await agent.restart(keep_state=False)
@@ -274,8 +269,8 @@ async def test_a_supervisor_that_is_told_to_restart_shows_it_and_its_components_
     service: ServiceUnderTest, tmp_path: Path
 ) -> None:
     uid = AgentUid(UID.bytes)
-    async with supervisor(service, tmp_path, "websocket"):
-        await until(lambda: (live := service.running.agents.get(uid)) and live.state == "applied", POLL_SECONDS)
+    async with supervisor(service, tmp_path, "websocket") as agent:
+        await Supervised(agent).applied(service)
         answer = await service.http.post(
             f"/api/v1/agents/{UID}/restart", headers={"Authorization": f"Bearer {service.token}"}
         )

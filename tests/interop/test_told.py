@@ -85,7 +85,7 @@ async def next_commit_arrives(service: ServiceUnderTest, repo: GitRepo, agent: R
     # The target's file keeps its connection: only the bodies change.
     repo.commit_files({"agents/collector.yaml": COLLECTOR.replace("MARK", "300ms")}, "flush after 300ms")
     await service.published(repo.head)
-    await until(lambda: agent.runs("300ms") and agent.is_applied(service))
+    await agent.applied(service, "300ms")
 
 
 @every_listener
@@ -95,7 +95,7 @@ async def test_an_agent_that_is_told_where_to_connect_comes_back_once_and_works_
     async with serving(repo, tmp_path / "data", secrets) as service:
         async with a_listener(kind, service.opamp_url, tmp_path) as process:
             agent = seen_as(process)
-            await until(lambda: agent.is_applied(service))
+            await agent.applied(service)
             endpoint = ("http" if kind == "go-http" else "ws") + service.opamp_url.removeprefix("http")
             headers = {"Authorization": "Bearer ${secret:token}"}
             tell_where_to_connect(repo, {"endpoint": endpoint, "heartbeat": "1s", "headers": headers})
@@ -138,7 +138,7 @@ async def test_the_library_uses_a_new_client_certificate_on_its_next_connection(
             certificate=(tmp_path / "first.crt", tmp_path / "first.key"),
         ) as process:
             agent = Program(process)
-            await until(lambda: agent.is_applied(service))
+            await agent.applied(service)
             files = {"cert": "second.crt", "key": "second.key", "ca": "ca.crt"}
             certificate = {part: f"${{secret:{name}}}" for part, name in files.items()}
             tell_where_to_connect(repo, {"endpoint": url, "heartbeat": "1s", "certificate": certificate})
@@ -156,7 +156,7 @@ async def test_an_agent_that_is_told_to_restart_does_and_shows_it(
     async with serving(repo, tmp_path / "data", secrets) as service:
         async with a_listener(kind, service.opamp_url, tmp_path) as process:
             agent = seen_as(process)
-            await until(lambda: agent.is_applied(service))
+            await agent.applied(service)
             starts = process.collector_starts() if isinstance(process, Supervisor) else 0
             path = f"/api/v1/agents/{uuid.UUID(bytes=agent.uid)}/restart"
             answer = await service.http.post(path, headers={"Authorization": f"Bearer {service.token}"})

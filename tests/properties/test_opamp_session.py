@@ -209,7 +209,8 @@ def test_a_message_that_comes_twice_is_processed_once(
     assert again is not None
     assert {type(one) for one in again.events} <= {m.NumberRepeated, m.OffersOpened}  # nothing of what it says
     assert session.sequence_num == number
-    assert pb.ServerToAgent.FromString(again.reply).flags == pb.ServerToAgent.FromString(first.reply).flags
+    if message not in before:  # who says the same again and again is not asked for ever
+        assert pb.ServerToAgent.FromString(again.reply).flags == pb.ServerToAgent.FromString(first.reply).flags
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from gitsync.errors import ProtocolError
 from gitsync.ids import AgentUid, ConfigHash
 from gitsync.opamp.client import ClientState
 from gitsync.opamp.messages import Capability, Component, ComponentHealth, EffectiveObject
-from gitsync.opamp.offers import build_remote_config, custom_message_tail, offer_parts
+from gitsync.opamp.offers import build_remote_config, custom_message_tail, head
 from gitsync.opamp.pb import opamp_pb2 as pb
 from gitsync.opamp.reports import read_reports
 from gitsync.opamp.wire import decode_frame, encode_frame, parse_agent_message
@@ -116,7 +116,7 @@ def test_a_spliced_offer_is_the_message_that_is_built_whole(
     uid: bytes, entries: list[tuple[str, str, str, bytes]], config_hash: bytes, statement: bytes
 ) -> None:
     shared = build_remote_config(entries, ConfigHash(config_hash))
-    spliced = b"".join((*offer_parts(uid, shared), custom_message_tail("c", "t", statement)))
+    spliced = head(uid) + shared.tail + custom_message_tail("c", "t", statement)
     whole = pb.ServerToAgent(
         instance_uid=uid,
         custom_message=pb.CustomMessage(capability="c", type="t", data=statement),

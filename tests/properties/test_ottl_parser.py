@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitsync.ottl import tree
@@ -191,6 +191,7 @@ def check(text: str, kind: Kind) -> None:
 
 
 @given(st.text(), st.sampled_from(KINDS))
+@example("0¼À", "statement")
 def test_any_text_gives_a_tree_or_findings_inside_the_text(text: str, kind: Kind) -> None:
     check(text, kind)
 

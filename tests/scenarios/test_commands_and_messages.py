@@ -20,6 +20,7 @@ from gitsync.opamp.pb import opamp_pb2 as pb
 from tests.support.agentclient import CAPABILITIES, WsAgent, client_state, http_agent, ws_agent
 from tests.support.builders import a_uid
 from tests.support.configs import FLEET
+from tests.support.fleet import connected_count
 from tests.support.gitrepo import GitRepo
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
 from tests.unit.cli.conftest import Outcome, gitsync
@@ -164,7 +165,7 @@ async def test_two_sockets_with_one_uid_become_two_agents(service: ServiceUnderT
         await second.say(second.state.heartbeat())
         await _until_named(second, service)
         names = {show_uid(one.state.uid): one for one in (first, second)}
-        await until(lambda: service.running.agents.connected_count() == 2)
+        await until(lambda: connected_count(service.running.agents) == 2)
         for shown in names:
             await _known(service, shown)
         one = await service.get(f"agents/{show_uid(uid)}")

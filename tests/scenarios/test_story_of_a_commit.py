@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gitsync.control.webhook import sign_delivery
 from gitsync.ids import show_digest
 from gitsync.lab.profile import Fault, Transport
 from tests.support.configs import FLEET, collector
+from tests.support.delivery import sign_delivery
 from tests.support.gitrepo import GitRepo
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
 

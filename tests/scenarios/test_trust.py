@@ -27,6 +27,7 @@ from gitsync.opamp.client import ClientStep
 from gitsync.opamp.messages import ATTESTATION_CAPABILITY, STATEMENT_TYPE
 from tests.support.agentclient import COLLECTOR, WsAgent, client_state, ws_agent
 from tests.support.configs import FLEET, collector
+from tests.support.fleet import connected_count
 from tests.support.gitrepo import GitRepo
 from tests.support.gitserver import free_port
 from tests.support.service import ServiceUnderTest, a_profile, a_service, lab_agents, until
@@ -280,7 +281,7 @@ async def test_a_supervisor_with_a_client_certificate_is_served_over_tls_and_one
         async with Supervisor(url, tmp_path / "one", labels={"role": "agent"}, tls=trusting):
             await until(lambda: "the client shows no certificate, and one is required" in caplog.text)
         assert re.search(r"127\.0\.0\.1:\d+: the client shows no certificate, and one is required", caplog.text)
-        assert service.running.agents.connected_count() == 0
+        assert connected_count(service.running.agents) == 0
         proving = {**trusting, "cert_file": str(tmp_path / "agent.pem"), "key_file": str(tmp_path / "agent.key")}
         uid = uuid.UUID("018f6c3e-7a1b-7c2d-9e4f-0123456789ab")
         async with Supervisor(url, tmp_path / "two", labels={"role": "agent"}, tls=proving, instance_id=uid) as agent:

@@ -132,6 +132,8 @@ attempts = st.builds(
     st.none() | instants,
     st.none() | instants,
     st.none() | instants,
+    st.booleans(),
+    st.booleans(),
 )
 uint64 = st.integers(0, 2**64 - 1)
 healths = st.recursive(

@@ -254,6 +254,15 @@ def test_agents_that_are_read_back_share_what_they_have_in_common() -> None:
     assert first["env"] is second["env"]
 
 
+def test_an_attempt_is_stored_without_its_defaults_and_read_without_them() -> None:
+    agent = replace(an_agent(), current=replace(an_attempt(), repeated=True, is_due=True))
+    body = json.loads(encode_status(agent))
+    assert (body["current"].pop("repeated"), body["current"].pop("is_due")) == (True, True)
+    plain = replace(an_agent(), current=an_attempt())
+    assert body == json.loads(encode_status(plain))
+    assert decode_status(json.dumps(body))["current"] == plain.current
+
+
 def test_a_health_tree_is_stored_without_its_defaults() -> None:
     agent = replace(an_agent(), current=an_attempt(), last_good=a_hash("x"))
     assert '"attributes"' not in encode_status(agent)

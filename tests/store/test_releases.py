@@ -18,7 +18,9 @@ from tests.store.builders import (
     SOURCE,
     TARGET,
     Leader,
+    a_commit,
     a_commit_id,
+    a_commit_record,
     a_hash,
     a_lease,
     a_payload,
@@ -316,6 +318,10 @@ async def test_history_is_listed_newest_first_and_by_target(store: SqlStore) -> 
     mine = await store.list_transitions(SOURCE, "a", 10)
     assert mine[0].transition == gone
     assert mine[0].actor == "token:ada"
+    assert [one.commit for one in mine] == [one.head for one in await store.list_releases(SOURCE, 10)]
+    assert mine[0].subject is None, "the commit is not kept"
+    await store.save_commit(a_commit_record(commit=a_commit(id=mine[0].commit, subject="Drop a")))
+    assert (await store.list_transitions(SOURCE, "a", 1))[0].subject == "Drop a"
     assert len(await store.list_transitions(SOURCE, None, 1)) == 1
 
 

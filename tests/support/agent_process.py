@@ -129,8 +129,12 @@ class AgentProcess:
         if len(found) >= count:
             return found[count - 1]
         why = "the agent ended" if self._ended else f"not within {timeout.total_seconds():g} s"
+        raise AssertionError(f"no event {event!r} {values or ''}: {why}{self.story()}")
+
+    def story(self) -> str:
+        """The newest events; what it wrote on standard error, when it has ended."""
         seen = "\n".join(json.dumps(e) for e in self.events[-20:])
-        raise AssertionError(f"no event {event!r} {values or ''}: {why}; seen:\n{seen}\n{self.errors}")
+        return f"\n--- {type(self).__name__}\n{seen}\n{self.errors}"
 
     async def tell(self, do: str, **values: object) -> None:
         """Sends one command to an agent that reads its standard input."""

@@ -160,11 +160,20 @@ class FleetUnderTest:
         kept = {digest: one for digest, one in payloads.items() if digest in needed}
         self.agents.set_published(Published(a_desired(*versions), kept))  # type: ignore[arg-type]
 
+    async def read_secrets(self) -> None:
+        """Reads the secrets of connection settings now, instead of at the next turn."""
+        await self.agents._connections.refresh()
+
     async def settle(self) -> None:
         """Lets the tasks do all that is queued."""
         for _ in range(3):
             await until_idle(self.agents)
             await asyncio.sleep(0)
+
+
+def connected_count(agents: Agents) -> int:
+    """Agents that are connected to this process now."""
+    return sum(agents.counts().values())
 
 
 async def until_idle(agents: Agents) -> None:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from gitsync.ids import AgentUid
+from gitsync.ids import AgentUid, show_uid
 from tests.support.agent_process import AgentProcess
 from tests.support.gitrepo import GitRepo
 from tests.support.goclient import GoClient
 from tests.support.sdk_agents import NodeAgent, SdkAgent
-from tests.support.service import ServiceUnderTest
+from tests.support.service import ServiceUnderTest, until
 from tests.support.supervisor import CURRENT, OLD, Supervisor
 
 KINDS = ("supervisor", "old-supervisor", "go-websocket", "go-http", "python", "node")
@@ -91,10 +91,57 @@ class RealAgent(ABC):
     def heard(self, text: str) -> bool:
         """Whether the agent noted this text about its connection, such as a close code."""
 
+    @abstractmethod
+    def story(self) -> str:
+        """What the agent itself has to tell: the end of what it logged."""
+
     def is_applied(self, service: ServiceUnderTest) -> bool:
         """Whether the server has it connected, with all that is desired for it applied."""
         one = service.running.agents.get(self.uid)
         return one is not None and one.connected and one.backlog is None and one.state == "applied"
+
+    async def applied(self, service: ServiceUnderTest, mark: str = "") -> None:
+        """Waits for `is_applied`, and until it runs the configuration with this mark, if there is one (see `wait`)."""
+        await self.wait(service, lambda: (not mark or self.runs(mark)) and self.is_applied(service))
+
+    async def wait(
+        self, service: ServiceUnderTest, what: Callable[[], object], seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        """Waits for a condition on this agent.
+
+        Raises:
+            AssertionError: it takes too long; the text has what the server knows, and what the agent tells.
+        """
+        try:
+            await until(what, seconds)
+        except TimeoutError:
+            told = f"--- server\n{self._known_by(service)}{self.story()}"
+            raise AssertionError(f"it did not come within {seconds:g} s\n{told}") from None
+
+    def _known_by(self, service: ServiceUnderTest) -> str:
+        one = service.running.agents.get(self.uid)
+        if one is None:
+            return f"does not serve {show_uid(self.uid)}"
+        agent = one.agent
+        known = {
+            "connected": one.connected,
+            "backlog": one.backlog,
+            "offers open": one.session.offers_open,
+            "state": one.state,
+            "assignment": one.assignment,
+            "current": agent.current,
+            "reported": agent.reported,
+            "contained": agent.contained,
+            "healthy": agent.healthy,
+            "flag": agent.flag,
+        }
+        return "\n".join(f"{name}: {value}" for name, value in known.items())
+
+
+async def all_applied(service: ServiceUnderTest, mark: str, *agents: RealAgent) -> None:
+    """Waits until every agent runs that configuration, and the server knows it."""
+    for one in agents:
+        await one.applied(service, mark)
 
 
 @dataclass(frozen=True)
@@ -113,6 +160,9 @@ class Supervised(RealAgent):
 
     def heard(self, text: str) -> bool:
         return text in self.process.log
+
+    def story(self) -> str:
+        return self.process.story()
 
 
 @dataclass(frozen=True)
@@ -134,6 +184,9 @@ class Program(RealAgent):
     def heard(self, text: str) -> bool:
         said = [*self.process.seen("log"), *self.process.seen("unreachable")]
         return any(text in str(one) for one in said)
+
+    def story(self) -> str:
+        return self.process.story()
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ import signal
 import tempfile
 import uuid
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -78,6 +78,7 @@ class Supervisor:
         capabilities: Mapping[str, bool] | None = None,
         environment: Mapping[str, str] | None = None,
         instance_id: uuid.UUID | None = None,
+        config_files: Sequence[Path] = (),
         pair: Pair = CURRENT,
     ) -> None:
         """Prepares the supervisor; `async with` or `start` runs it.
@@ -95,6 +96,7 @@ class Supervisor:
             capabilities: changes to those that are on, which are all of `CAPABILITIES`.
             environment: variables for the Collector, for `${env:NAME}` in its configuration.
             instance_id: the agent's id on its first start; None: a new one.
+            config_files: of this machine, merged below what the server offers.
             pair: the programs.
         """
         self._temporary = directory is None
@@ -118,6 +120,8 @@ class Supervisor:
         }
         if automatic_rollback:
             self._agent["automatic_config_rollback"] = True
+        if config_files:
+            self._agent["config_files"] = [str(one) for one in config_files]
         if instance_id is not None:
             self._agent["instance_id"] = str(instance_id)
         self._server = {
@@ -280,11 +284,17 @@ class Supervisor:
             async with asyncio.timeout(timeout.total_seconds()):
                 while not holds():
                     if not self.running:
-                        raise AssertionError(f"the supervisor ended while waiting for {what}{self._tail()}")
+                        raise AssertionError(f"the supervisor ended while waiting for {what}{self.story()}")
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             waited = f"{timeout.total_seconds():g} s"
-            raise AssertionError(f"{what} did not come within {waited}{self._tail()}") from None
+            raise AssertionError(f"{what} did not come within {waited}{self.story()}") from None
+
+    def story(self) -> str:
+        """The ends of both logs."""
+        log = "\n".join(line[:300] for line in self.log.splitlines()[-20:])
+        collector = "\n".join(self.collector_log.splitlines()[-10:])
+        return f"\n--- supervisor\n{log}\n--- Collector\n{collector}"
 
     # --- files ---
 
@@ -309,11 +319,6 @@ class Supervisor:
 
     def _persistent_state(self) -> dict[str, Any]:
         return _mapping(self.state / "persistent_state.yaml")
-
-    def _tail(self) -> str:
-        log = "\n".join(line[:300] for line in self.log.splitlines()[-20:])
-        collector = "\n".join(self.collector_log.splitlines()[-10:])
-        return f"\n--- supervisor\n{log}\n--- Collector\n{collector}"
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from gitsync.bundle.version import EMPTY_SLOT, ConfigObject, Payload, TargetVers
 from gitsync.collector.node import Origin
 from gitsync.control.meters import Meters
 from gitsync.control.records import (
+    NO_AGENTS,
+    AgentCounts,
     AgentRecord,
     AttemptRecord,
     AuditEntry,
@@ -127,7 +129,10 @@ class WebService:
     def ring(self, source: SourceName, announced: CommitId | None) -> None:
         self.rung.append((source, announced))
 
-    def targets(self) -> Sequence[TargetStatus]:
+    async def elsewhere(self) -> AgentCounts:
+        return NO_AGENTS
+
+    def targets(self, elsewhere: AgentCounts = NO_AGENTS) -> Sequence[TargetStatus]:
         return [self._target(one) for one in self.desired.versions.values()]
 
     def _target(self, one: TargetVersion) -> TargetStatus:

@@ -6,12 +6,13 @@ Everything is synchronous, so that a property can be tried on thousands of byte 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
+from gitsync.control.fewlines import FewLines
 from gitsync.control.meters import Meters
 from gitsync.control.ports import AgentHandler
-from gitsync.server.faults import Faults
 from gitsync.server.listener import Hub, ListenerOptions, write_joined
 from gitsync.server.post import HttpConnection
 from gitsync.server.wheel import TimingWheel
@@ -63,7 +64,15 @@ class KeepingWire:
 
 def a_hub(loop: asyncio.AbstractEventLoop, handler: AgentHandler, **options: Any) -> Hub:
     """A hub that no listener turns: no deadline is ever looked at."""
-    return Hub(ListenerOptions(**options), handler, Meters(), loop, TimingWheel(loop, 1.0), Faults(loop), write_joined)
+    return Hub(
+        ListenerOptions(**options),
+        handler,
+        Meters(),
+        loop,
+        TimingWheel(loop, 1.0),
+        FewLines(logging.getLogger("gitsync.opamp"), loop.time),
+        write_joined,
+    )
 
 
 def a_connection(hub: Hub) -> KeepingWire:

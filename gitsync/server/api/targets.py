@@ -49,17 +49,18 @@ def read_target(text: str, source: str | None) -> tuple[str | None, str]:
     return source, text.strip("/")
 
 
-def find_target(ctx: Context, text: str, source: str | None) -> TargetStatus:
+async def find_target(ctx: Context, text: str, source: str | None) -> TargetStatus:
     """The target of this name.
 
     Raises:
         NotFoundError: `target.unknown`.
     """
     name, path = read_target(text, source)
-    for one in ctx.service.targets():
+    targets = ctx.service.targets(await ctx.service.elsewhere())
+    for one in targets:
         if one.id.path == path and name in (None, one.id.source):
             return one
-    known = ", ".join(str(one.id) for one in ctx.service.targets()[:10])
+    known = ", ".join(str(one.id) for one in targets[:10])
     raise NotFoundError(f"there is no target {text!r}", code="target.unknown", hint=f"known are: {known or '(none)'}")
 
 
@@ -145,6 +146,8 @@ async def _history(ctx: Context, source: SourceName, path: str | None, limit: in
             after=_show_version(one.path, one.transition.after, origins),
             reason=one.transition.reason,
             actor=one.actor,
+            commit=one.commit,
+            subject=one.subject,
         )
         for one in records
     ]
@@ -154,7 +157,8 @@ async def _history(ctx: Context, source: SourceName, path: str | None, limit: in
 async def list_targets(ctx: Ctx, source: SourceParam = None) -> TargetList:
     """Every target that exists now, with its agents counted."""
     names = ctx.names(source)
-    return TargetList(items=[TargetView(**_fields(one)) for one in ctx.service.targets() if one.id.source in names])
+    targets = ctx.service.targets(await ctx.service.elsewhere())
+    return TargetList(items=[TargetView(**_fields(one)) for one in targets if one.id.source in names])
 
 
 @router.get("/targets/{path:path}")
@@ -165,7 +169,7 @@ async def get_target(
     payload: Annotated[bool, Query(description="also the configuration and where each value was written")] = False,
 ) -> TargetDetail:
     """One target, its history, and on demand the configuration that it gives."""
-    found = find_target(ctx, path, source)
+    found = await find_target(ctx, path, source)
     body = None
     if payload and found.config_hash is not None:
         body = await ctx.service.payload(found.config_hash)

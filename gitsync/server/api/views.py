@@ -215,7 +215,7 @@ class VersionView(View):
 
 
 class TransitionView(View):
-    """One thing that happened to a target."""
+    """One thing that happened to a target; `commit`: which made it happen, `subject` while it is kept."""
 
     seq: int
     path: str
@@ -225,6 +225,8 @@ class TransitionView(View):
     after: VersionView | None
     reason: str
     actor: str
+    commit: str
+    subject: str | None
 
 
 class TransitionList(Document):

@@ -7,6 +7,7 @@ import pytest
 
 from gitsync.cli.describe import write_number
 from gitsync.cli.history import what_happened
+from gitsync.fleet.agent import AttemptState
 from gitsync.fleet.connection import AgentConnection, OfferState, SectionOffer
 from gitsync.ids import show_uid
 from tests.support.builders import NOW, a_uid, later
@@ -93,12 +94,10 @@ async def test_of_agents_with_one_name_the_only_connected_one_is_meant(running: 
     assert f"UID:                     {show_uid(a_uid(2))}" in done.out
 
 
-def test_other_connection_settings_are_not_shown_as_the_commit_of_the_configuration() -> None:
-    after = {"version": "v", "commit": GOOD.id, "subject": "Add the edge"}
-    happened = {"cause": "connection", "reason": "other connection settings", "after": after}
-    assert what_happened(happened) == "other connection settings"
-    assert what_happened({**happened, "cause": "commit"}) == "Add the edge"
-    assert what_happened({**happened, "cause": "delete", "after": None}) == "other connection settings"
+def test_history_tells_the_reason_when_the_commit_is_not_kept_any_more() -> None:
+    happened = {"reason": "other connection settings; the configuration stays", "subject": "Move the edge"}
+    assert what_happened(happened) == "Move the edge"
+    assert what_happened({**happened, "subject": None}) == "other connection settings; the configuration stays"
 
 
 async def test_explain_tells_why(running: Running) -> None:
@@ -158,6 +157,28 @@ async def test_an_agent_shows_its_connection_settings_and_whose_uid_it_had(runni
     assert facts["Connection settings"].strip() == (
         "opamp lost, telemetry offered: no route to host, 2026-11-21 12:02:00Z; heartbeat every 45 s"
     )
+
+
+async def test_an_agent_that_does_not_run_what_it_says_is_flagged_and_its_reason_is_shown(
+    running: Running,
+) -> None:
+    store = running.service.store
+    (record,) = (await store.load_agents([a_uid(1)])).values()
+    assert record.agent.current is not None
+    attempt = replace(record.agent.current, state=AttemptState.APPLIED, tries=2, repeated=True, is_due=True)
+    agent = replace(record.agent, current=attempt, contained=False, flag="not-in-effect")
+    await store.save_agents([replace(record, agent=agent)], [])
+    reason = "it says that it applied the configuration, but the one that it reports to run lacks it"
+    described = (await running.gitsync("describe", "agent", "edge-1")).out
+    facts = dict(line.split(":", 1) for line in described.splitlines() if ": " in line)
+    assert (facts["Flag"].strip(), facts["Reason"].strip()) == ("not-in-effect", "not-in-effect")
+    assert facts["State"].strip() == "applied"
+    explained = (await running.gitsync("explain", "agent", "edge-1")).out
+    assert explained.startswith(reason)
+    assert "lacks the last offer, though it was offered it once more" in explained
+    assert reason in (await running.gitsync("get", "agents")).out
+    document = json.loads((await running.gitsync("describe", "agent", "edge-1", "-o", "json")).out)
+    assert (document["flag"], document["reason"], document["reasonText"]) == ("not-in-effect", "not-in-effect", reason)
 
 
 @pytest.mark.parametrize(("number", "text"), [(68_719_476_736.0, "68719476736"), (0.125, "0.125"), (12.0, "12")])

@@ -44,8 +44,8 @@ default   main   356a192b79   356a192b79   1763000001   published   2026-11-21 1
 https://git.example.com/fleet.git   -
 """
 HISTORY = """\
-TIME                   TARGET   CAUSE    FROM   TO           BY       SUBJECT
-2026-11-21 12:00:00Z   agents   commit   -      356a192b79   system   Add the edge
+TIME                   TARGET   CAUSE    COMMIT       FROM   TO           BY       SUBJECT
+2026-11-21 12:00:00Z   agents   commit   356a192b79   -      356a192b79   system   Add the edge
 """
 
 

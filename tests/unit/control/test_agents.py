@@ -17,7 +17,7 @@ from gitsync.opamp.messages import ATTESTATION_CAPABILITY, Capability, ConfigSta
 from gitsync.opamp.pb import opamp_pb2 as pb
 from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version, later
 from tests.support.clock import ManualClock
-from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet
+from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet, connected_count
 
 TRANSPORTS = ["websocket", "http"]
 A = "receivers: {}\n"
@@ -177,7 +177,7 @@ async def test_a_closed_socket_disconnects_its_agents(fleet: FleetUnderTest) -> 
     await fleet.settle()
     fleet.agents.closed(agent.link)
     assert not agent.live.connected
-    assert fleet.agents.connected_count() == 0
+    assert connected_count(fleet.agents) == 0
     await fleet.journal.flush()
     (row,) = (await fleet.store.load_agents([agent.uid])).values()
     assert not row.connected
@@ -193,7 +193,7 @@ async def test_several_agents_may_share_a_socket(fleet: FleetUnderTest) -> None:
     second.beat()
     assert [len(one.configs) for one in (first, second)] == [1, 1]
     fleet.agents.closed(first.link)
-    assert fleet.agents.connected_count() == 0
+    assert connected_count(fleet.agents) == 0
 
 
 async def test_a_silent_agent_is_taken_for_gone_and_comes_back(tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ async def test_a_silent_agent_is_taken_for_gone_and_comes_back(tmp_path: Path) -
         await fleet.settle()
         clock.advance(60)
         fleet.agents.check()
-        assert fleet.agents.connected_count() == 1
+        assert connected_count(fleet.agents) == 1
         clock.advance(180)
         fleet.agents.check()
-        assert fleet.agents.connected_count() == 0
+        assert connected_count(fleet.agents) == 0
         assert fleet.meters.heartbeat_timeouts == 1
         agent.beat()
-        assert fleet.agents.connected_count() == 1
+        assert connected_count(fleet.agents) == 1
 
 
 async def test_an_offer_without_answer_is_repeated_and_then_flagged(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ async def test_a_peer_that_invents_agents_is_stopped(fleet: FleetUnderTest) -> N
         other = TestAgent(fleet, number=number)
         other.link = first.link
         other.say(other.client.first_message())
-    assert fleet.agents.connected_count() == 1_000
+    assert connected_count(fleet.agents) == 1_000
     assert fleet.meters.protocol_errors["opamp.too-many-agents"] == 99
 
 
@@ -281,7 +281,7 @@ async def test_an_agent_that_asks_for_a_uid_is_told_in_the_answer(fleet: FleetUn
     agent.beat()
     agent.hear()
     assert fleet.agents.get(old) is None
-    assert fleet.agents.connected_count() == 1
+    assert connected_count(fleet.agents) == 1
     assert [one.config_hash for one in agent.configs] == [a_hash("a")]
 
 
@@ -306,10 +306,10 @@ async def test_an_agent_that_left_comes_back_on_the_socket_of_its_proxy(fleet: F
     second.say(second.client.first_message())
     await fleet.settle()
     first.say(first.client.disconnect())
-    assert fleet.agents.connected_count() == 1
+    assert connected_count(fleet.agents) == 1
     first.say(first.client.reconnected())
     first.beat()
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
     assert [one.config_hash for one in first.configs] == [a_hash("a")]
 
 
@@ -352,7 +352,7 @@ async def test_a_broken_stored_row_keeps_no_other_agent_waiting(tmp_path: Path) 
 async def test_a_server_that_is_full_says_so_to_agents_that_it_does_not_know(tmp_path: Path) -> None:
     async with a_fleet(tmp_path / "fleet.db", options=AgentOptions("replica-1", max_agents=2)) as fleet:
         agents = [TestAgent(fleet, number=number, transport="http").connect() for number in (1, 2, 3)]
-        assert fleet.agents.connected_count() == 2
+        assert connected_count(fleet.agents) == 2
         assert fleet.meters.protocol_errors["opamp.full"] == 1
         agents[0].beat()
         assert fleet.meters.protocol_errors["opamp.full"] == 1

@@ -146,6 +146,19 @@ async def test_an_agent_that_is_away_or_unknown_cannot_be_told(fleet: FleetUnder
             fleet.agents.restart(uid)
 
 
+async def test_an_agent_whose_connection_is_closing_is_refused_and_told_when_it_is_back(fleet: FleetUnderTest) -> None:
+    agent = await ready(fleet)
+    agent.link.close(1001, "bye")  # the end of the socket is still on its way
+    with pytest.raises(Conflict) as refused:
+        fleet.agents.restart(agent.uid)
+    assert refused.value.code == "agent.not-connected"
+    assert (state(agent), agent.link.sent) == (None, [])
+    fleet.agents.closed(agent.link)
+    agent.connect()
+    assert fleet.agents.restart(agent.uid).state is CommandState.SENT
+    assert restarts(agent) == 1
+
+
 async def test_a_command_is_not_repeated_by_the_next_process_of_the_server(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     async with a_fleet(path) as fleet:

@@ -191,7 +191,7 @@ async def test_a_secret_that_is_not_there_is_said_and_nothing_is_offered_until_i
     assert status(fleet).problem == "the secret token is not there"
     assert "target agents: connection settings are not offered: the secret token is not there" in caplog.text
     secrets.texts["token"] = token
-    await fleet.agents.refresh_connections()
+    await fleet.read_secrets()
     await settled(fleet, agent)
     assert len(agent.offers) == 1
     assert status(fleet) == ConnectionStatus(waiting=1)
@@ -203,11 +203,11 @@ async def test_a_renewed_secret_is_offered_and_the_same_one_is_not(
     fleet.publish(connecting(SECURE))
     (agent,) = await running(fleet)
     agent.move()
-    await fleet.agents.refresh_connections()
+    await fleet.read_secrets()
     await settled(fleet, agent)
     assert len(agent.offers) == 1
     secrets.texts["token"] = "def"
-    await fleet.agents.refresh_connections()
+    await fleet.read_secrets()
     await settled(fleet, agent)
     assert agent.offers[1].opamp.headers.headers[0].value == "Bearer def"
 
@@ -512,9 +512,9 @@ async def test_a_missing_secret_does_not_make_forgotten_that_an_agent_was_lost(
         one.beat()
     fleet.agents.check()
     token = secrets.texts.pop("token")
-    await fleet.agents.refresh_connections()
+    await fleet.read_secrets()
     secrets.texts["token"] = token
-    await fleet.agents.refresh_connections()
+    await fleet.read_secrets()
     await settled(fleet, *agents)
     assert status(fleet).bad == 1
     assert sum(len(one.offers) for one in agents) == 1

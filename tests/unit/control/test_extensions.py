@@ -292,3 +292,15 @@ async def test_what_waits_for_all_agents_is_bounded_and_leaves_with_them(tmp_pat
         for agent in agents[:3]:
             agent.say(agent.client.disconnect())
         assert sum(echo.sender.send(agents[-1].uid, "large", b"x" * (1 << 20)) for _ in range(8)) == 8
+
+
+async def test_the_capabilities_that_are_served_are_logged_at_start(
+    tmp_path: Path, echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "gitsync.extensions"):
+        async with with_extensions(tmp_path):
+            pass
+        assert caplog.messages == []
+        async with with_extensions(tmp_path, echo, Plain()):
+            pass
+    assert caplog.messages == ["extensions serve com.example.echo.v1, com.example.plain.v1"]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gitsync.bundle.statements import Release
 from gitsync.control.agents import AgentOptions
 from gitsync.control.feed import Feed
 from gitsync.control.leader import Leadership
 from gitsync.control.overview import Overview
+from gitsync.control.records import AgentCounts
 from gitsync.errors import Conflict
 from gitsync.fleet.assign import Reason
+from gitsync.ids import DEFAULT_SOURCE
 from gitsync.opamp.messages import Capability
 from gitsync.store import LocalCache
-from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version
+from tests.store.builders import a_record
+from tests.support.builders import SUPERVISOR, a_commit, a_hash, a_uid, a_version
+from tests.support.clock import ManualClock
 from tests.support.fleet import FleetUnderTest, TestAgent, a_fleet
 
 OLD, NEW = "receivers: {otlp: {}}\n", "receivers: {other: {}}\n"
@@ -43,6 +49,40 @@ async def test_an_agent_that_went_away_before_a_publication_is_not_said_to_have_
         assert record.state == "applied"
         assert (why.state, why.reason, why.wanted) == ("pending", Reason.WANTED, a_hash(NEW))
         assert why.last_seen is None
+
+
+def numbers(overview: Overview, elsewhere: AgentCounts) -> list[int]:
+    return [sum(one.counts.values()) for one in overview.targets(elsewhere)]
+
+
+async def test_agents_of_all_servers_on_a_database_are_counted(tmp_path: Path) -> None:
+    path, clock = tmp_path / "fleet.db", ManualClock()
+    async with (
+        a_fleet(path, clock, options=AgentOptions("replica-1")) as here,
+        a_fleet(path, clock, options=AgentOptions("replica-2")) as there,
+    ):
+        for number, fleet in enumerate((here, there, there), 1):
+            fleet.publish(a_version(text=OLD), texts=[OLD])
+            agent = TestAgent(fleet, number=number).connect()
+            await fleet.settle()
+            agent.beat()
+            await fleet.journal.flush()
+        published = here.agents.published
+        release = Release(DEFAULT_SOURCE, 1, 1, "publish", a_commit().id, clock.now(), clock.now())
+        desired = replace(published.desired, releases={DEFAULT_SOURCE: release})
+        here.agents.set_published(replace(published, desired=desired))
+        overview = an_overview(here, tmp_path)
+        assert numbers(overview, await overview.elsewhere()) == [3]
+        there.agents.closed(agent.link)
+        await there.journal.flush()
+        assert numbers(overview, await overview.elsewhere()) == [2], "who is gone is not connected"
+        assert numbers(overview, {}) == [1]
+
+
+async def test_a_server_that_is_alone_asks_no_database_for_agents(tmp_path: Path) -> None:
+    async with a_fleet(tmp_path / "fleet.db", options=AgentOptions("replica-1", is_alone=True)) as fleet:
+        await fleet.store.save_agents([a_record(connected=True, replica_id="another")], [])
+        assert await an_overview(fleet, tmp_path).elsewhere() == {}
 
 
 ABLE = int(SUPERVISOR | Capability.ACCEPTS_RESTART_COMMAND)

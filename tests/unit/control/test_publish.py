@@ -290,8 +290,11 @@ async def test_a_commit_that_changes_only_connection_settings_takes_effect_and_m
     publisher, first = a_publisher(store), with_connection()
     await publisher.publish(first, lease, ACTOR)
     before = await published(store)
+    commits = [first.commit.id]
     for number, endpoint in enumerate(["https://one/v1/metrics", "https://two/v1/metrics", ""], 2):
-        pointer = await publisher.publish(with_connection(endpoint), lease, ACTOR)
+        bundle = with_connection(endpoint)
+        pointer = await publisher.publish(bundle, lease, ACTOR)
+        commits.append(bundle.commit.id)
         assert pointer is not None
         assert pointer.seq == number
         assert await connections(store) == {"agents": endpoint or None, "gateways": None}
@@ -302,6 +305,8 @@ async def test_a_commit_that_changes_only_connection_settings_takes_effect_and_m
     newest = (await store.list_transitions(DEFAULT_SOURCE, None, 1))[0]
     assert (newest.path, newest.transition.cause) == ("agents", "connection")
     assert newest.transition.before == newest.transition.after == before.states[0].stable
+    history = await store.list_transitions(DEFAULT_SOURCE, "agents", 9)
+    assert [one.commit for one in history] == commits[::-1], "each change has its own commit"
 
 
 async def test_the_same_connection_settings_publish_nothing(store: SqlStore, lease: Lease) -> None:

@@ -13,7 +13,7 @@ from gitsync.opamp.messages import Capability
 from gitsync.opamp.pb import opamp_pb2 as pb
 from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version
 from tests.support.clock import ManualClock
-from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet
+from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet, connected_count
 
 BEATING = int(SUPERVISOR | Capability.REPORTS_HEARTBEAT)
 GIVEN = a_uid(1_001)
@@ -63,7 +63,7 @@ async def test_the_older_one_keeps_its_uid_and_the_newer_one_takes_another(fleet
     await fleet.settle()
     newer.hear()
     assert (role(fleet, older.uid), role(fleet, GIVEN)) == ("older", "newer")
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
     assert fleet.meters.duplicate_uids == 1
     for _ in range(3):
         fleet.clock.advance(30)
@@ -124,7 +124,7 @@ async def test_one_that_ignores_its_new_uid_is_the_same_agent_when_it_comes_back
     newer.connect()
     fleet.clock.advance(30)
     older.beat()
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
     assert newer.link.sent == []
     assert fleet.meters.duplicate_uids == 1
 
@@ -192,7 +192,7 @@ async def test_who_speaks_on_the_older_socket_when_the_newer_one_is_gone_is_back
     fleet.clock.advance(30)
     agent.beat()
     assert agent.live.link is older
-    assert fleet.agents.connected_count() == 1
+    assert connected_count(fleet.agents) == 1
     assert fleet.meters.duplicate_uids == 0
 
 
@@ -201,7 +201,7 @@ async def test_a_full_server_makes_no_place_for_a_second_one_and_goes_on_with_th
     async with a_fleet(tmp_path / "fleet.db", ManualClock(), options=options) as fleet:
         older, newer = await both(fleet)
         assert older.live.link is newer.link
-        assert fleet.agents.connected_count() == 1
+        assert connected_count(fleet.agents) == 1
 
 
 async def test_polls_of_two_in_turn_are_noticed_and_the_later_one_is_told_once(fleet: FleetUnderTest) -> None:
@@ -258,7 +258,7 @@ async def test_two_behind_one_proxy_are_noticed_by_their_numbers(fleet: FleetUnd
         first.beat()
         second.beat()
     assert GIVEN in (first.client.uid, second.client.uid)
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
 
 
 async def test_a_third_one_is_told_a_uid_of_its_own(fleet: FleetUnderTest) -> None:
@@ -314,7 +314,7 @@ async def test_two_that_poll_with_the_same_numbers_are_noticed_by_where_they_are
         second.beat()
     await fleet.settle()
     assert sorted((first.client.uid, second.client.uid)) == [first.uid, GIVEN]
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
     assert fleet.meters.duplicate_uids == 1
 
 
@@ -345,7 +345,7 @@ async def test_one_that_polls_while_the_other_has_a_socket_is_noticed(fleet: Fle
     await fleet.settle()
     assert sorted((first.client.uid, second.client.uid)) == [first.uid, GIVEN]
     assert first.link.is_open
-    assert fleet.agents.connected_count() == 2
+    assert connected_count(fleet.agents) == 2
     assert fleet.meters.duplicate_uids == 1
 
 
@@ -362,3 +362,95 @@ async def test_one_that_polls_with_one_number_for_ever_is_offered_its_configurat
         agent.say(message.SerializeToString())
     assert [one.config_hash for one in agent.configs] == [a_hash("a")]
     assert fleet.meters.duplicate_uids == 0
+
+
+# ── When the mark goes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def marks(fleet: FleetUnderTest, *uids: AgentUid) -> list[AgentUid | None]:
+    known = [fleet.agents.get(uid) for uid in uids]
+    return [one.agent.twin for one in known if one is not None]
+
+
+def pass_hours(fleet: FleetUnderTest, hours: float, *agents: TestAgent) -> None:
+    """Lets time pass, while these speak once a minute."""
+    for _ in range(round(60 * hours)):
+        fleet.clock.advance(60)
+        for one in agents:
+            one.beat()
+        fleet.agents.check()
+
+
+async def test_two_that_go_their_own_ways_are_marked_for_an_hour(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.hear()
+    newer.beat()
+    await fleet.settle()
+    pass_hours(fleet, 0.9, older, newer)
+    assert marks(fleet, older.uid, GIVEN) == [GIVEN, older.uid]
+    pass_hours(fleet, 0.3, older, newer)
+    assert marks(fleet, older.uid, GIVEN) == [None, None]
+    await fleet.settle()
+    await fleet.journal.flush()
+    rows = await fleet.store.load_agents([older.uid, GIVEN])
+    assert [row.agent.twin for row in rows.values()] == [None, None]
+
+
+async def test_the_mark_stays_while_one_uses_the_uid_of_the_other_and_goes_an_hour_after_it_left(
+    fleet: FleetUnderTest,
+) -> None:
+    older, newer = await both(fleet)
+    newer.link.sent.clear()  # it never looks at what it was told
+    for _ in range(150):
+        fleet.clock.advance(60)
+        older.beat()
+        newer.beat()
+        newer.link.sent.clear()
+        fleet.agents.check()
+    assert marks(fleet, older.uid, GIVEN) == [GIVEN, older.uid]
+    fleet.agents.closed(newer.link)
+    pass_hours(fleet, 0.9, older)
+    assert marks(fleet, older.uid) == [GIVEN]
+    pass_hours(fleet, 0.3, older)
+    assert marks(fleet, older.uid) == [None]
+    newer.connect()
+    fleet.clock.advance(30)
+    older.beat()
+    assert marks(fleet, older.uid) != [None], "who comes back is found again"
+    assert fleet.meters.duplicate_uids == 2
+
+
+async def test_the_mark_stays_while_two_poll_in_turn(fleet: FleetUnderTest) -> None:
+    first = clone(fleet, "first", "http").connect()
+    await fleet.settle()
+    for _ in range(5):
+        first.beat()
+    second = clone(fleet, "second", "http")
+    messages = [second.client.first_message(), *(second.client.heartbeat() for _ in range(150))]
+    for message in messages:
+        link = RecordingLink("http")
+        fleet.agents.opened(link)
+        fleet.agents.receive(link, message)  # it never looks at its answers
+        fleet.agents.closed(link)
+        fleet.clock.advance(60)
+        first.beat()
+        fleet.agents.check()
+    assert marks(fleet, first.uid) == [GIVEN]
+    pass_hours(fleet, 1.1, first)
+    assert marks(fleet, first.uid) == [None]
+
+
+async def test_the_hour_begins_anew_with_the_next_process_of_the_server(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        older, _ = await both(fleet)
+        pass_hours(fleet, 0.9, older)
+        await fleet.settle()
+        await fleet.journal.flush()
+    async with a_fleet(tmp_path / "fleet.db", clock) as fleet:
+        older = clone(fleet, "older").connect()
+        await fleet.settle()
+        pass_hours(fleet, 0.9, older)
+        assert marks(fleet, older.uid) == [GIVEN]
+        pass_hours(fleet, 0.3, older)
+        assert marks(fleet, older.uid) == [None]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitsync.control.webhook import MAX_BODY_BYTES, PROVIDERS, sign_delivery, verify_delivery
+from gitsync.control.webhook import MAX_BODY_BYTES, PROVIDERS, verify_delivery
+from tests.support.delivery import sign_delivery
 
 SECRET = b"it is a secret"
 COMMIT = "1b2c3d4e5f60718293a4b5c6d7e8f90123456789"

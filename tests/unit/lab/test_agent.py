@@ -17,6 +17,7 @@ from gitsync.opamp.reports import read_health
 from tests.support.builders import a_uid
 
 A, B = b"a" * 32, b"b" * 32
+OTLP = b"receivers: {otlp: }\n"
 NAMES = {1: "APPLIED", 2: "APPLYING", 3: "FAILED"}
 
 
@@ -59,6 +60,12 @@ class Conversation:
     def answer(self, **fields: object) -> None:
         self.agent.receive(pb.ServerToAgent(instance_uid=self.agent.client.uid, **fields).SerializeToString())  # type: ignore[arg-type]  # by name
 
+    def running(self) -> list[bytes]:
+        """Every effective configuration that was reported."""
+        return [
+            one.effective_config.config_map.config_map[""].body for one in self.said if one.HasField("effective_config")
+        ]
+
     def statuses(self) -> list[tuple[str, str]]:
         """Status and first letter of the hash, of every status that was said."""
         return [
@@ -78,6 +85,8 @@ class Conversation:
         (Fault.SLOW, "APPLYING a, APPLYING b"),
         (Fault.SILENT, ""),
         (Fault.READ_ONLY, ""),
+        (Fault.PRETENDS, "APPLYING a, APPLIED a, APPLYING b, APPLIED b"),
+        (Fault.OVERWRITES, "APPLYING a, APPLIED a, APPLYING b, APPLIED b"),
     ],
 )
 def test_what_an_agent_says_to_two_offers_follows_from_its_fault(fault: Fault, statuses: str) -> None:
@@ -130,12 +139,44 @@ def test_the_time_of_an_apply_is_that_of_its_first_report() -> None:
 def test_an_applied_configuration_is_reported_as_effective() -> None:
     talk = Conversation()
 
-    talk.offer(A, b"receivers: {otlp: }\n")
+    talk.offer(A, OTLP)
 
-    bodies = [
-        one.effective_config.config_map.config_map[""].body for one in talk.said if one.HasField("effective_config")
-    ]
-    assert bodies[-1] == b"receivers: {otlp: }\n"
+    assert talk.running()[-1] == OTLP
+
+
+@pytest.mark.parametrize("fault", [Fault.PRETENDS, Fault.OVERWRITES])
+def test_an_agent_that_only_pretends_goes_on_reporting_what_it_ran(fault: Fault) -> None:
+    talk = Conversation(fault)
+
+    talk.offer(A, OTLP)
+
+    assert talk.statuses()[-1] == ("APPLIED", "a")
+    assert talk.agent.progress.applied == A
+    assert talk.running() == [b"receivers:\n  nop: {}\n"]
+
+
+@pytest.mark.parametrize(("fault", "runs"), [(Fault.PRETENDS, False), (Fault.OVERWRITES, True)])
+def test_the_same_offer_once_more_is_taken_by_the_one_that_was_overwritten(fault: Fault, runs: bool) -> None:
+    talk = Conversation(fault)
+    talk.offer(A, OTLP)
+
+    talk.offer(A, OTLP)
+
+    assert talk.agent.progress.offers == 2
+    assert (talk.running()[-1] == OTLP) is runs
+
+
+def test_on_its_next_connection_it_overwrites_again() -> None:
+    talk = Conversation(Fault.OVERWRITES)
+    talk.offer(A, OTLP)
+    talk.offer(A, OTLP)
+    talk.agent.disconnected()
+    talk.agent.connected(talk.hear)
+
+    talk.offer(B)
+
+    assert talk.statuses()[-1] == ("APPLIED", "b")
+    assert talk.running()[-1] == OTLP
 
 
 def test_an_sdk_reports_status_but_neither_health_nor_effective_configuration() -> None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitsync.ids import ConfigHash
-from gitsync.opamp.offers import (
-    build_remote_config,
-    custom_message_tail,
-    head,
-    offer_parts,
-)
+from gitsync.opamp.offers import build_remote_config, custom_message_tail, head
 from gitsync.opamp.pb import opamp_pb2 as pb
 
 UID = bytes(range(16))
@@ -31,13 +26,12 @@ def whole_message() -> pb.ServerToAgent:
 
 
 def test_head_and_tail_are_the_message_that_is_built_whole() -> None:
-    parts = offer_parts(UID, build_remote_config(OBJECTS, HASH))
-    assert pb.ServerToAgent.FromString(b"".join(parts)) == whole_message()
+    message = head(UID) + build_remote_config(OBJECTS, HASH).tail
+    assert pb.ServerToAgent.FromString(message) == whole_message()
 
 
-def test_the_tail_is_shared_and_not_copied() -> None:
+def test_the_tail_names_no_agent() -> None:
     shared = build_remote_config(OBJECTS, HASH)
-    assert offer_parts(UID, shared)[1] is shared.tail
     assert UID not in shared.tail
     assert shared.digest == HASH
 
@@ -55,7 +49,7 @@ def test_a_statement_travels_in_the_message_of_its_configuration() -> None:
     expected.custom_message.CopyFrom(
         pb.CustomMessage(capability="io.gitsync.attestation.v1", type="statement", data=b"{}")
     )
-    assert pb.ServerToAgent.FromString(b"".join((*offer_parts(UID, shared), tail))) == expected
+    assert pb.ServerToAgent.FromString(head(UID) + shared.tail + tail) == expected
 
 
 @pytest.mark.parametrize("name", ["", "collector.yaml", "a/b c", "é"])

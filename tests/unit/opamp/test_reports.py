@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitsync.opamp import messages as m
 from gitsync.opamp import reports
@@ -62,6 +64,59 @@ def test_at_most_128_attributes_are_kept_and_they_are_the_first() -> None:
 
 def test_of_equal_names_the_last_counts() -> None:
     assert reports.read_attributes([pair("k", Any(int_value=1)), pair("k", Any(int_value=2))]) == {"k": "2"}
+
+
+def told(text: str) -> str:
+    return text[:1024].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def meaning(value: anyvalue.AnyValue) -> str | None:
+    """What is kept of a value, in the plainest words."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            return told(value.string_value)
+        case "bool_value":
+            return str(value.bool_value).lower()
+        case "int_value":
+            return str(value.int_value)
+        case "double_value":
+            return repr(value.double_value)
+    return None
+
+
+some_texts = st.text(st.sampled_from("ab\0é\U0001f600"), max_size=3) | st.integers(1020, 1030).map(
+    lambda size: "x" * size
+)
+some_values = st.one_of(
+    some_texts.map(lambda text: Any(string_value=text)),
+    some_texts.map(lambda text: Any(string_value=text)),
+    st.booleans().map(lambda value: Any(bool_value=value)),
+    st.integers(-(2**63), 2**63 - 1).map(lambda value: Any(int_value=value)),
+    st.floats().map(lambda value: Any(double_value=value)),
+    st.binary(max_size=3).map(lambda value: Any(bytes_value=value)),
+    st.just(Any()),
+    st.just(Any(array_value=anyvalue.ArrayValue(values=[Any(string_value="in a list")]))),
+    st.just(Any(kvlist_value=anyvalue.KeyValueList(values=[pair("in", Any(string_value="a map"))]))),
+)
+some_pairs = st.one_of(
+    st.builds(pair, some_texts, some_values),
+    some_texts.map(lambda key: anyvalue.KeyValue(key=key)),
+)
+
+
+@given(st.lists(some_pairs, max_size=12), st.integers(0, 200))
+def test_attributes_mean_what_each_pair_says_in_their_order(pairs: list[anyvalue.KeyValue], before: int) -> None:
+    many = [pair(f"k{index}", Any(string_value=str(index))) for index in range(before)] + pairs
+    expected: dict[str, str] = {}
+    for one in many:
+        value = meaning(one.value)
+        if value is not None and 0 < len(one.key) <= 1024:
+            expected[told(one.key)] = value
+        if len(expected) == reports.MAX_ATTRIBUTES:
+            break
+    sent = pb.AgentDescription(identifying_attributes=many).SerializeToString()
+    found = reports.read_attributes(pb.AgentDescription.FromString(sent).identifying_attributes)
+    assert list(found.items()) == list(expected.items())
 
 
 def test_health_is_read_as_a_tree() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gitsync.opamp import messages as m
 from gitsync.opamp import reports, texts
 from gitsync.opamp.pb import anyvalue_pb2 as anyvalue
@@ -45,3 +48,28 @@ def test_a_long_text_is_cut_and_not_shared() -> None:
 
 def test_a_nul_character_becomes_one_that_databases_store() -> None:
     assert texts.text("a\0b") == "a�b"
+
+
+some_texts = st.one_of(
+    st.text(max_size=10),
+    st.text(st.sampled_from("a\0é"), max_size=4),
+    st.sampled_from(["", "\0", "a\0b", "a\N{REPLACEMENT CHARACTER}b"]),
+    st.integers(texts.MAX_SHARED_CHARS - 2, texts.MAX_SHARED_CHARS + 2).map(lambda length: "x" * length),
+    st.integers(texts.MAX_TEXT_CHARS - 2, texts.MAX_TEXT_CHARS + 2).map(lambda length: "\0" + "x" * (length - 1)),
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), some_texts), max_size=20))
+def test_whatever_was_shared_before_a_text_is_cut_and_has_no_nul(said: list[tuple[bool, str]]) -> None:
+    for is_stored, value in said:
+        if is_stored:  # what comes from a row is shared as it is
+            assert texts.share(value) == value
+        assert texts.text(value) == value[: texts.MAX_TEXT_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+        assert texts.text(texts.text(value)) == texts.text(value)
+        if len(value) <= texts.MAX_SHARED_CHARS:
+            assert texts.text(value) is texts.text("".join(list(value)))
+
+
+def test_a_stored_text_with_a_nul_does_not_keep_it_in_what_agents_say() -> None:
+    assert texts.share("kept\0as it is") == "kept\0as it is"
+    assert texts.text("kept\0as it is") == "kept\N{REPLACEMENT CHARACTER}as it is"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from math import inf
 
 import pytest
 
-from gitsync.server.faults import LINES_PER_PERIOD, PERIOD_SECONDS, Faults
 from gitsync.server.wheel import TimingWheel
 
 
@@ -128,21 +126,3 @@ def test_a_stopped_wheel_asks_nobody(loop: SteppedLoop, wheel: TimingWheel) -> N
     loop.step(10.0)
     assert one.at == []
     assert one.slot == -1
-
-
-def test_faults_are_logged_a_few_times_and_the_rest_is_counted(
-    loop: SteppedLoop, caplog: pytest.LogCaptureFixture
-) -> None:
-    faults = Faults(loop)
-    with caplog.at_level(logging.WARNING):
-        for number in range(LINES_PER_PERIOD + 5):
-            faults.note("http.404", f"10.0.0.1:{number}", "nothing here")
-        faults.note("http.500", "10.0.0.2:1", "broken")
-        assert len(caplog.records) == LINES_PER_PERIOD + 1
-        assert caplog.messages[0] == "10.0.0.1:0: nothing here (http.404)"
-        loop.now += PERIOD_SECONDS
-        faults.note("http.404", "10.0.0.1:1", "nothing here")
-    assert caplog.messages[-2:] == [
-        "http.404: 5 more like it since then",
-        "10.0.0.1:1: nothing here (http.404)",
-    ]
