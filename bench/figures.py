@@ -80,6 +80,25 @@ def figures(*, tls: bool) -> list[Figure]:
     return rows
 
 
+def per_agent(*, tls: bool) -> list[tuple[str, Figure, Figure]]:
+    """What has a target for its CPU time: its name, and the time and the kernel's part of it, in us each."""
+
+    def push(kib: int, key: str) -> Callable[[Step], list[float]]:
+        return lambda step: [one[key] / step["agents"] * 1e6 for one in step["pushes"].get(str(kib), ())]
+
+    push_cpu = {one.title: one.target for one in figures(tls=tls)}
+    rows = [
+        (f"push {kib} KiB", Figure("", push(kib, "cpu_s"), push_cpu[f"push {kib} KiB, CPU s"]), push(kib, "kernel_s"))
+        for kib in (16, 100)
+    ]
+    if tls:
+        rows.append(("connect", Figure("", _connect("cpu_us"), 1.9), _connect("kernel_us")))
+    else:
+        rows.insert(0, ("heartbeat", Figure("", _beats("cpu_us"), 1.0), _beats("kernel_us")))
+        rows.append(("reconnect storm", Figure("", _storms("cpu_us"), 1.0), _storms("kernel_us")))
+    return [(name, whole, Figure("", read)) for name, whole, read in rows]
+
+
 def values_of(sides: Sequence[dict[str, Any]], name: str, figure: Figure, agents: int | None = None) -> list[float]:
     """The figure of one server over all runs, at a number of agents (or at the only one)."""
     found: list[float] = []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, figures, median_and_range, values_of
+from bench.figures import Figure, figures, median_and_range, per_agent, values_of
 from bench.plots import line_chart
 from bench.story import story_lines
 
@@ -46,6 +46,21 @@ def _row(part: Part, figure: Figure) -> str | None:
         mark = "met" if ratio <= figure.target else "**missed**"
     cells = [figure.title, median_and_range(peer, figure.digits), median_and_range(ours, figure.digits)]
     return "| " + " | ".join([*cells, f"{ratio:.2f}", target, mark]) + " |"
+
+
+def floor_lines(part: Part, *, tls: bool) -> list[str]:
+    """What the kernel alone takes of each CPU target: no server in user space can have less."""
+    lines = ["| CPU us for each agent | opamp-go | of it kernel | target | gitsync | of it kernel | the rest |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, whole, kernel in per_agent(tls=tls):
+        found = [values_of(part["sides"], side, one) for side in (PEER, OURS) for one in (whole, kernel)]
+        if not all(found):
+            continue
+        theirs, their_kernel, ours, our_kernel = (statistics.median(one) for one in found)
+        target = "" if whole.target is None else f"{whole.target * theirs:.0f}"
+        cells = [f"{theirs:.0f}", f"{their_kernel:.0f}", target, f"{ours:.0f}", f"{our_kernel:.0f}"]
+        lines.append(f"| {name} | " + " | ".join([*cells, f"{ours - our_kernel:.0f}"]) + " |")
+    return lines
 
 
 def whole_lines(part: Part) -> list[str]:
@@ -144,6 +159,14 @@ product, `gitsync serve`: Git, compiling, signing, SQLite, attempts and history,
 - The generator shares the cores with the server, so times are upper bounds; CPU is the sturdier number."""
 
 
+_FLOOR = """\
+### Where the targets for CPU stand
+A push is one large write, two messages in and two out; a reconnect is a closed and a new socket, an upgrade, a message
+and its answer. What the kernel takes for that is the same for every server that makes the same calls. The rest of
+gitsync's time is Python: deciding, keeping the state of each agent, and storing it with its history in SQLite, which
+opamp-go does not do. The profile below says which functions."""
+
+
 def results(parts: dict[str, Part], machine: Sequence[str]) -> str:
     """The whole page."""
     lines = ["# Results", "", "Written by `make bench`: medians [least-most] over all runs.", ""]
@@ -152,11 +175,12 @@ def results(parts: dict[str, Part], machine: Sequence[str]) -> str:
         part = parts["plain"]
         lines += [f"## Plain connections, {part['agents'][0]:,} agents", _circumstances(part), ""]
         lines += [*comparison_lines(part, tls=False), "", *absolute_lines(part), "", *whole_lines(part), ""]
+        lines += [_FLOOR, "", *floor_lines(part, tls=False), ""]
     if "tls" in parts:
         part = parts["tls"]
         lines += [f"## TLS 1.3 with client certificates, {part['agents'][0]:,} agents", _circumstances(part), ""]
         lines += ["Connecting is a whole handshake with ECDSA P-256 on both sides.", ""]
-        lines += [*comparison_lines(part, tls=True), ""]
+        lines += [*comparison_lines(part, tls=True), "", *floor_lines(part, tls=True), ""]
     if "growth" in parts:
         part = parts["growth"]
         lines += ["## How it grows", _circumstances(part), "", *growth_lines(part), ""]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.certificates import make_certificates
 from bench.contenders import Contender, Gitsync, Peer
-from bench.process import cpu_seconds, memory_kib, settle
+from bench.process import cpu_seconds, kernel_seconds, memory_kib, settle
 from bench.programs import Talking, build
 
 OPENING_SECONDS = 2.6
@@ -114,11 +114,11 @@ class Side:
 
     def _connect(self, count: int) -> Numbers:
         new = count - self._agents
-        used = cpu_seconds(self.pid)
+        used, in_kernel = cpu_seconds(self.pid), kernel_seconds(self.pid)
         found = self._load.ask("connect", count=count, timeout=120)
-        return self._connected(found, new, used)
+        return self._connected(found, new, used, in_kernel)
 
-    def _connected(self, found: Numbers, count: int, used: float) -> Numbers:
+    def _connected(self, found: Numbers, count: int, used: float, in_kernel: float) -> Numbers:
         if found["connected"] != count:
             raise RuntimeError(f"{self._server.name}: only {found['connected']} of {count} agents connected: {found}")
         settle(self.pid, OPENING_SECONDS)
@@ -128,19 +128,25 @@ class Side:
             "rate": count / found["seconds"],
             "p99_ms": found["p99"] / 1e6,
             "cpu_us": (cpu_seconds(self.pid) - used) / count * 1e6,
+            "kernel_us": (kernel_seconds(self.pid) - in_kernel) / count * 1e6,
             "refused": found["refused"],
             "failed": found["failed"],
         }
 
     def _beats(self, rate: float, seconds: float) -> Numbers:
         settle(self.pid)
-        used = cpu_seconds(self.pid)
+        used, in_kernel = cpu_seconds(self.pid), kernel_seconds(self.pid)
         found = self._load.ask("heartbeat", rate=rate, seconds=seconds)
         self._beaten = time.monotonic()
-        spent = cpu_seconds(self.pid) - used
+        spent, in_kernel = cpu_seconds(self.pid) - used, kernel_seconds(self.pid) - in_kernel
         if found["answered"] < found["sent"]:
             raise RuntimeError(f"{self._server.name}: heartbeats without an answer: {found}")
-        return {"cpu_us": spent / found["sent"] * 1e6, "p50_ms": found["p50"] / 1e6, "p99_ms": found["p99"] / 1e6}
+        return {
+            "cpu_us": spent / found["sent"] * 1e6,
+            "kernel_us": in_kernel / found["sent"] * 1e6,
+            "p50_ms": found["p50"] / 1e6,
+            "p99_ms": found["p99"] / 1e6,
+        }
 
     def _push(self, kib: int) -> Numbers:
         if time.monotonic() - self._beaten > BEAT_EVERY_SECONDS:
@@ -149,7 +155,7 @@ class Side:
         settle(self.pid)
         self._load.ask("arm")
         stored = self._server.watch_stored(self._agents)
-        used, helped = cpu_seconds(self.pid), self._server.helpers_cpu_seconds()
+        used, in_kernel, helped = cpu_seconds(self.pid), kernel_seconds(self.pid), self._server.helpers_cpu_seconds()
         pushed = self._server.push(kib)
         found = self._load.ask("await", timeout=60)
         stored_at = stored()
@@ -158,6 +164,7 @@ class Side:
             raise RuntimeError(f"{self._server.name}: {found['answered']} of {self._agents} agents applied: {found}")
         return {
             "cpu_s": cpu_seconds(self.pid) - used,
+            "kernel_s": kernel_seconds(self.pid) - in_kernel,
             "helpers_cpu_s": self._server.helpers_cpu_seconds() - helped,
             "body_bytes": found["body_bytes"],
             "commit_to_effect_ms": (pushed.at - pushed.asked_at) / 1e6,
@@ -172,9 +179,9 @@ class Side:
 
     def _storm(self) -> Numbers:
         settle(self.pid)
-        used = cpu_seconds(self.pid)
+        used, in_kernel = cpu_seconds(self.pid), kernel_seconds(self.pid)
         found = self._load.ask("storm", timeout=120)
-        return self._connected(found, self._agents, used)
+        return self._connected(found, self._agents, used, in_kernel)
 
 
 def run_side(name: str, plan: Plan) -> Numbers:

@@ -148,7 +148,7 @@ def target(
     show_facts(_target_facts(document))
     show_section("History")
     for one in document["history"]:
-        text = f"{one['cause']:<10}  {short(one['commit'])}  {what_happened(one)}  by {one['actor']}"
+        text = f"{one['cause']:<10}  {cell(short(one['commit'])):<10}  {what_happened(one)}  by {one['actor']}"
         typer.echo(clean(f"  {moment(one['at'])}  {text}"))
     if config:
         _show_payload(document["payload"])

@@ -350,7 +350,7 @@ class Agents:
         """Whether two agents speak in turn as one; what to tell the second of them when it has just spoken."""
         known = self._twins.newest_of(one.session.uid)
         if known is not None and self._presence.get(known) is None:
-            self._twins.sign(one.session.uid)
+            self._twins.sign(one)
             return b""  # told, and not listening
         if one.agent.uid != one.session.uid:
             return b""
@@ -406,11 +406,6 @@ class Agents:
     def replica_id(self) -> str:
         """The name of this server."""
         return self._options.replica_id
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether no other server has the same agents."""
-        return self._options.is_alone
 
     def cannot_restart(self, uid: AgentUid) -> Conflict | None:
         """Why the agent cannot be told to restart here and now; None: it can."""
@@ -522,6 +517,7 @@ class Agents:
             elif one.transport == "http" and one.last_seen - one.noted_at >= SEEN_SECONDS:
                 self.note(one)
         self._complaints.tell()
+        self._offering.tell()
         self._presence.check(now)
         self._inventory.check(everybody)
         self._commands.check(at)
@@ -531,7 +527,8 @@ class Agents:
         due = due_at(one.agent)
         if due is not None and at >= due:
             self.see(one, FellDue(), at)
-            self.push(one)
+            one.generation = -1
+            self._redecide.set()  # it may be a whole fleet's turn
 
     def _is_overdue(self, agent: Agent, at: datetime) -> bool:
         attempt = agent.current

@@ -32,6 +32,8 @@ class ConnectedAgent:
         effective: what it said it runs, until that was judged; None afterwards.
         previous_addr: where it was before it was at `remote_addr`: of an agent that polls, with its message before.
         sequences: how many of its session's sequences are accounted for (`control.connections`).
+        shared_at: when something last showed that another agent uses its uid, too, monotonic seconds; None: nothing did
+            here yet (`control.twins`).
         record: makes its newest record, for the journal; None until it is noted.
     """
 
@@ -53,6 +55,7 @@ class ConnectedAgent:
     effective: Mapping[str, messages.EffectiveObject] | None = None
     sequences: int = 0
     previous_addr: str = ""
+    shared_at: float | None = None
     record: Callable[[], AgentRecord] | None = None
 
 

@@ -60,11 +60,15 @@ class FewLines:
         else:
             self._log.log(self._level, "%s: %s", kind, addr)
 
-    def tell(self) -> None:
-        """Ends the periods that are over, so that what was left out is said though nothing more of the kind comes."""
+    def tell(self, *, early: bool = False) -> None:
+        """Ends the periods that are over, so that what was left out is said though nothing more of the kind comes.
+
+        Args:
+            early: also those that are not over, as nobody will come here again.
+        """
         now = self._time()
         for kind, (began, count) in list(self._kinds.items()):
-            if now - began >= self._seconds:
+            if early or now - began >= self._seconds:
                 del self._kinds[kind]
                 self._say_rest(kind, count)
 

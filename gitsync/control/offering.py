@@ -17,6 +17,7 @@ from gitsync.control.connected import ConnectedAgent, shared_offer, stop_entry
 from gitsync.control.connections import Connections
 from gitsync.control.errands import Errands
 from gitsync.control.facts import Facts
+from gitsync.control.fewlines import FewLines
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock
 from gitsync.control.published import Published
@@ -51,6 +52,7 @@ class Offering:
         self.published = Published()
         self.generation = 0
         self._payloads: dict[ConfigHash, SharedOffer] = {}
+        self._repeated = FewLines(log, clock.monotonic)
         self._published_at = 0.0
         self._published_when = clock.now()
 
@@ -65,6 +67,10 @@ class Offering:
         self.generation += 1
         self._published_at = self._clock.monotonic()
         self._published_when = self._clock.now()
+
+    def tell(self) -> None:
+        """Says how many lines about repeated offers were left out; to be called from time to time."""
+        self._repeated.tell()
 
     def take_payload(self, payload: Payload) -> None:
         """A payload that is not in use any more; it can be offered until the next publication."""
@@ -156,11 +162,9 @@ class Offering:
         source = assignment.target.source if assignment.target is not None else None
         revision = self.published.revision(source) if source is not None else 0
         if contradicts_itself(one.agent, digest):
-            log.warning(
-                "agent %s: %s is offered once more: it was applied, it says, but what it reports to run lacks it",
-                show_uid(one.agent.uid),
-                show_digest(digest),
-            )
+            says = f"agent {show_uid(one.agent.uid)} says that it applied {show_digest(digest)}"
+            text = f"{says}, and reports to run something else: it is offered once more"
+            self._repeated.note("agent.not-in-effect", one.remote_addr, text)
         one.agent = on_offer(one.agent, digest, revision, at)
         self._meters.config_updates["offered"] += 1
         return tail

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from gitsync.bundle.version import EMPTY_SLOT, Payload
@@ -11,7 +10,7 @@ from gitsync.control.feed import Feed
 from gitsync.control.leader import Leadership
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Clock, Store
-from gitsync.control.records import NO_AGENTS, AgentCounts, AgentRecord, AuditEntry
+from gitsync.control.records import AgentRecord, AuditEntry
 from gitsync.control.service import (
     Explanation,
     Readiness,
@@ -27,8 +26,6 @@ from gitsync.fleet.progress import SyncState, progress
 from gitsync.fleet.why import reason_text, steps
 from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId, show_uid
 from gitsync.rollout.state import Phase
-
-log = logging.getLogger("gitsync.service")
 
 
 class Overview:
@@ -129,24 +126,13 @@ class Overview:
         if sync is not None:
             sync.ring(announced, actor="webhook")
 
-    async def elsewhere(self) -> AgentCounts:
-        """Agents that are connected to other servers on the same database; none while it is away."""
-        if self._agents.is_alone:
-            return NO_AGENTS
-        try:
-            return await self._store.count_elsewhere(self._agents.replica_id)
-        except Unavailable as error:
-            log.warning("the agents of other servers are not counted: %s", error)
-            return NO_AGENTS
-
-    def targets(self, elsewhere: AgentCounts = NO_AGENTS) -> Sequence[TargetStatus]:
-        """Every target that exists now, with its connected agents: those of this process, and those elsewhere."""
+    def targets(self) -> Sequence[TargetStatus]:
+        """Every target that exists now, by source and path."""
         desired = self._agents.published.desired
         counts: dict[TargetId, dict[SyncState, int]] = {}
-        for (counted, how_far), number in (*self._agents.counts().items(), *elsewhere.items()):
+        for (counted, how_far), number in self._agents.counts().items():
             if counted is not None:
-                of_target = counts.setdefault(counted, {})
-                of_target[how_far] = of_target.get(how_far, 0) + number
+                counts.setdefault(counted, {})[how_far] = number
         statuses: list[TargetStatus] = []
         for target, state in sorted(desired.states.items()):
             if state.stable is None:

@@ -191,9 +191,6 @@ class Store(Protocol):
     async def count_agents(self) -> AgentCounts:
         """Known, not long silent agents by target and state."""
 
-    async def count_elsewhere(self, replica_id: str) -> AgentCounts:
-        """Agents that are connected to other servers than this one, by target and state."""
-
     async def count_builds(self, source: SourceName) -> Mapping[tuple[str, bytes], int]:
         """Known, not long silent agents of a source, by path of their target and hash of their components."""
 

@@ -321,7 +321,7 @@ class Presence:
     def _part(self, one: ConnectedAgent, contest: Contest, newer: AgentLink, now: float) -> None:
         """There are two agents: the older one is what it was, the newer one is somebody else."""
         uid, at = one.agent.uid, self._clock.now()
-        self._twins.sign(uid)
+        self._twins.sign(one)
         known = self._twins.newest_of(uid)
         rival = None if known is None else self._agents.get(known)
         # One that took its new uid and is gone is somebody else; one that never did has come back.

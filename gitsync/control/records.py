@@ -6,7 +6,6 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from gitsync.bundle.statements import Envelope
@@ -202,7 +201,7 @@ class TransitionRecord:
     """One line of a target's history.
 
     Attributes:
-        commit: that was published then.
+        commit: that was published then; None when the publication is not kept any more.
         subject: its first line; None when the commit is not kept any more.
     """
 
@@ -211,13 +210,12 @@ class TransitionRecord:
     seq: int
     transition: Transition
     actor: str
-    commit: CommitId
+    commit: CommitId | None
     subject: str | None
 
 
 AgentCounts = Mapping[tuple[TargetId | None, SyncState], int]
 """Agents by target and state."""
-NO_AGENTS: AgentCounts = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

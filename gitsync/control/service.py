@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from gitsync.bundle.version import Payload
 from gitsync.control.meters import Meters
 from gitsync.control.ports import Store
-from gitsync.control.records import NO_AGENTS, AgentCounts, AgentRecord, SourceRecord, SyncState
+from gitsync.control.records import AgentRecord, SourceRecord, SyncState
 from gitsync.fleet.agent import Restart
 from gitsync.ids import AgentUid, CommitId, ConfigHash, SourceName, TargetId, VersionDigest
 from gitsync.rollout.state import Phase
@@ -196,16 +196,8 @@ class Service(Protocol):
     def ring(self, source: SourceName, announced: CommitId | None) -> None:
         """A doorbell: something may be new, maybe this commit. Unknown sources are ignored; never raises."""
 
-    def targets(self, elsewhere: AgentCounts = NO_AGENTS) -> Sequence[TargetStatus]:
-        """Every target that exists now, by source and path.
-
-        Args:
-            elsewhere: agents of other servers, which are counted too.
-        """
-        ...
-
-    async def elsewhere(self) -> AgentCounts:
-        """Agents that are connected to other servers on the same database; none while it is away."""
+    def targets(self) -> Sequence[TargetStatus]:
+        """Every target that exists now, by source and path; agents are counted that this process serves."""
 
     def aliases(self) -> Mapping[str, tuple[str, ...]]:
         """Short names of labels in the configuration in effect, and the keys that they stand for, in order."""

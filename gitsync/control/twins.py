@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import Any
 
 from gitsync.control.connected import ConnectedAgent
 from gitsync.control.errands import Errands
@@ -45,7 +44,6 @@ class Twins:
         self._echoes: dict[AgentUid, Echo] = {}
         self._newest: dict[AgentUid, AgentUid] = {}
         self._first: dict[AgentUid, AgentUid] = {}
-        self._signs: dict[AgentUid, float] = {}
 
     def newest_of(self, uid: AgentUid) -> AgentUid | None:
         """The uid that was given last to another agent which used this one."""
@@ -75,11 +73,9 @@ class Twins:
         self._echoes[uid] = echo
         return False
 
-    def sign(self, uid: AgentUid) -> None:
-        """Something shows now that two use this uid."""
-        self._signs.pop(uid, None)
-        _bound(self._signs)
-        self._signs[uid] = self._clock.monotonic()
+    def sign(self, one: ConnectedAgent) -> None:
+        """Something shows now that another agent uses this one's uid, too."""
+        one.shared_at = self._clock.monotonic()
 
     def is_over(self, one: ConnectedAgent, other: ConnectedAgent | None) -> bool:
         """Whether an agent with a mark has been alone under its uid for an hour; then the pair is forgotten here.
@@ -90,11 +86,12 @@ class Twins:
         """
         uid = one.agent.uid
         is_shared = other is not None and other.connected and other.session.uid == one.session.uid
-        if is_shared or uid not in self._signs:
-            self.sign(uid)
-        if self._clock.monotonic() - self._signs[uid] <= ALONE_SECONDS:
+        if is_shared or one.shared_at is None:
+            self.sign(one)
             return False
-        del self._signs[uid]
+        if self._clock.monotonic() - one.shared_at <= ALONE_SECONDS:
+            return False
+        one.shared_at = None
         self._first.pop(self._newest.pop(uid, uid), None)
         return True
 
@@ -112,7 +109,7 @@ class Twins:
         _bound(self._first)
         self._newest[uid] = new
         self._first[new] = uid
-        self.sign(uid)
+        self.sign(first)
         self._meters.duplicate_uids += 1
         log.warning(
             "duplicate instance uid %s: %s; the one at %s is told another", show_uid(uid), evidence, remote_addr
@@ -121,7 +118,7 @@ class Twins:
         return new
 
 
-def _bound(kept: dict[AgentUid, Any]) -> None:
+def _bound(kept: dict[AgentUid, Series] | dict[AgentUid, Echo] | dict[AgentUid, AgentUid]) -> None:
     """Makes room for one more; what was noted longest ago goes."""
     if len(kept) >= TWINS_KEPT:
         del kept[next(iter(kept))]

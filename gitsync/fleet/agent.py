@@ -117,6 +117,7 @@ class Agent:
         wanted: payload that its target's version wanted for it last.
         effective: digest of the newest effective configuration it reported.
         contained: whether that one contains what `current` sent; None: not judged yet.
+        lacking_since: since when it lacks that, as far as this connection knows; None: it does not. Not stored.
         health: what `health.keep` keeps of its newest report.
         components: hash of its available components.
         packages: what it reported of its packages; None when it has none.
@@ -142,6 +143,7 @@ class Agent:
     health: ComponentHealth | None = None
     effective: bytes | None = None
     contained: bool | None = None
+    lacking_since: datetime | None = field(default=None, compare=False)
     components: bytes | None = None
     packages: PackagesReported | None = None
     started_at: datetime | None = None

@@ -142,7 +142,7 @@ def _action(
             if not (attempt.is_due and contradicts_itself(agent, digest)):
                 return Kind.KEEP, settled
             if attempt.repeated:
-                return Kind.KEEP, Reason.NOT_IN_EFFECT
+                return Kind.KEEP, Reason.NOT_IN_EFFECT if digest == wanted else settled
         if attempt.state is AttemptState.NO_ANSWER and attempt.tries >= MAX_TRIES and not attempt.is_due:
             return Kind.KEEP, Reason.NO_ANSWER
     elif _reports(agent, digest):

@@ -176,9 +176,9 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
         case Assigned(target, wanted, flag):
             return on_assignment(agent, target, wanted, flag)
         case Reconnected():
-            return _without_answer(agent, at, AttemptState.OFFERED)
+            return _without_answer(_lacking_anew(agent, at), at, AttemptState.OFFERED)
         case Recalled():
-            return forget_request(_without_answer(agent, at, AttemptState.OFFERED), at)
+            return forget_request(_without_answer(_lacking_anew(agent, at), at, AttemptState.OFFERED), at)
         case FellDue():
             return agent if agent.current is None else replace(agent, current=replace(agent.current, is_due=True))
         case Duplicated(twin):
@@ -190,7 +190,8 @@ def observe(agent: Agent, event: Observed, at: datetime) -> Agent:  # noqa: C901
         case EffectiveJudged(digest, effective, contained):
             if agent.effective != effective or agent.current is None or agent.current.digest != digest:
                 return agent
-            return _settle(replace(agent, contained=contained), at)
+            lacking_since = None if contained else agent.lacking_since or at
+            return _settle(replace(agent, contained=contained, lacking_since=lacking_since), at)
         case LabelsSet(labels):
             return replace(agent, labels=replace(labels, reported=agent.labels.reported))
         case (
@@ -229,7 +230,7 @@ def due_at(agent: Agent) -> datetime | None:
     if attempt is None or attempt.is_due:
         return None
     if contradicts_itself(agent, attempt.digest):
-        return attempt.changed_at + EFFECT_PATIENCE
+        return max(attempt.changed_at, agent.lacking_since or attempt.changed_at) + EFFECT_PATIENCE
     if attempt.state is not AttemptState.NO_ANSWER or attempt.tries < MAX_TRIES:
         return None
     doublings = min(attempt.tries - MAX_TRIES, 10)
@@ -352,7 +353,7 @@ def on_offer(agent: Agent, digest: ConfigHash, revision: int, at: datetime) -> A
             tries, repeated = before.tries + 1, before.repeated
     attempt = Attempt(digest, revision, AttemptState.OFFERED, at, at, tries=tries, repeated=repeated)
     # An effective configuration that came before this offer says nothing about it, unless it is judged again.
-    return changed(agent, current=attempt, contained=None)
+    return changed(agent, current=attempt, contained=None, lacking_since=None)
 
 
 def on_assignment(agent: Agent, target: TargetId | None, wanted: ConfigHash | None, flag: str | None) -> Agent:
@@ -374,6 +375,11 @@ def on_assignment(agent: Agent, target: TargetId | None, wanted: ConfigHash | No
         last_good=None if moved_away else agent.last_good,
         flag=flag,
     )
+
+
+def _lacking_anew(agent: Agent, at: datetime) -> Agent:
+    """Whoever has just come may still be starting: what it reports gets the whole time again."""
+    return agent if agent.contained is not False else changed(agent, lacking_since=at)
 
 
 def _without_answer(agent: Agent, at: datetime, *states: AttemptState) -> Agent:

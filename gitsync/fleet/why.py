@@ -64,7 +64,7 @@ def steps(agent: Agent, desired: Desired, assignment: Assignment) -> tuple[str, 
     if agent.connection is not None:
         lines.append(_connection(agent.connection))
     if attempt is not None and contradicts_itself(agent, attempt.digest):
-        again = ", though it was offered it once more" if attempt.repeated else ""
+        again = ", though it was offered it once more" if attempt.repeated else " so far"
         lines.append(f"evidence: the configuration that it reports to run lacks the last offer{again}")
     if has_weak_evidence(agent):
         lines.append("evidence: weak, the agent reports neither health nor its effective configuration")

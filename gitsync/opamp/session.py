@@ -288,7 +288,6 @@ class Session:
         self._digest = hash(message.SerializeToString(deterministic=True))
         self._last_flags = 0
         self._repeats = 0
-        self._seen = 2
         return Step(self._beat.reply, (read_config_status(status),), self._deadline)
 
     def _receive(self, message: pb.AgentToServer, now: float, polled: bool) -> Step:

@@ -23,6 +23,8 @@ __all__ = ["ListenerOptions", "OpampListener", "TlsOptions"]
 log = logging.getLogger("gitsync.opamp")
 
 BACKLOG = 4096
+TELL_SECONDS = 1.0
+"""Between two looks for faults that were left out of the log and are not said yet."""
 LEAVING_SECONDS = 0.05
 """Between two slices of goodbyes."""
 LEAVING_SHARE = 0.8
@@ -89,6 +91,7 @@ class OpampListener:
         self._hub = hub
         self.port = sockets[0].getsockname()[1]
         hub.wheel.start()
+        hub.wheel.ask(_Telling(hub.faults), hub.time() + TELL_SECONDS)
         for one in sockets:
             self._servers.append(await loop.create_server(lambda: _protocol(hub, tls), sock=one, backlog=BACKLOG))
 
@@ -123,6 +126,7 @@ class OpampListener:
             for connection in list(hub.connections):
                 connection.abort()
             hub.wheel.stop()
+            hub.faults.tell(early=True)
         # The sockets are closed; the loop tells their protocols in its next rounds.
         await hub.empty.wait()
         for server in servers:
@@ -177,6 +181,21 @@ class OpampListener:
                 hint="another program may use the port; choose one with --opamp-listen",
             ) from error
         return sockets
+
+
+class _Telling:
+    """Has the log say how many faults it left out, though no more of them come."""
+
+    __slots__ = ("_faults", "slot")
+
+    def __init__(self, faults: FewLines) -> None:
+        self._faults = faults
+        self.slot = -1
+
+    def check(self, now: float) -> float:
+        """See `wheel.Timed`."""
+        self._faults.tell()
+        return now + TELL_SECONDS
 
 
 def _protocol(hub: Hub, tls: TlsPort | None) -> asyncio.Protocol:

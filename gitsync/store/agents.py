@@ -136,18 +136,11 @@ class Agents(Subject):
 
     async def count_agents(self) -> AgentCounts:
         """Agents by target and state; without those that were silent for long."""
-        return await self._count(agent.c.silent.is_(False))
-
-    async def count_elsewhere(self, replica_id: str) -> AgentCounts:
-        """Agents that are connected to other servers than this one, by target and state."""
-        return await self._count(agent.c.connected.is_(True), agent.c.replica_id != replica_id)
-
-    async def _count(self, *which: ColumnElement[bool]) -> AgentCounts:
         columns = (agent_status.c.source, agent_status.c.path, agent_status.c.state)
         counted = (
             select(*columns, func.count().label("agents"))
             .join(agent, agent.c.uid == agent_status.c.uid)
-            .where(*which)
+            .where(agent.c.silent.is_(False))
             .group_by(*columns)
         )
         async with self._db.read() as connection:

@@ -153,11 +153,12 @@ class Releases(Subject):
 
     async def list_transitions(self, source: SourceName, path: str | None, limit: int) -> Sequence[TransitionRecord]:
         """Newest first; of one target, or of all with `path` None."""
+        # Outer joins: what happened is told also when the rows that say more about it are gone.
         published = and_(release.c.source == transition.c.source, release.c.seq == transition.c.seq)
         kept = and_(commits.c.source == release.c.source, commits.c.id == release.c.head)
         found = (
             select(transition, release.c.head, commits.c.subject)
-            .join(release, published)
+            .outerjoin(release, published)
             .outerjoin(commits, kept)
             .where(transition.c.source == source)
         )
@@ -442,6 +443,6 @@ def _transition(row: Row[Any]) -> TransitionRecord:
         seq=row.seq,
         transition=Transition(row.cause, before, after, row.reason, row.at),
         actor=row.actor,
-        commit=CommitId(row.head),
+        commit=None if row.head is None else CommitId(row.head),
         subject=row.subject,
     )

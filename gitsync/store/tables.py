@@ -166,6 +166,7 @@ release = Table(
     Column("restores", BigInteger),
     Column("request_id", Text, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Index("ix_release_source_seq", "source", "seq"),
 )
 
 statement = Table(

@@ -219,13 +219,6 @@ async def test_counts_are_by_target_and_state(store: SqlStore) -> None:
     }
 
 
-async def test_agents_of_other_servers_are_counted_while_they_are_connected(store: SqlStore) -> None:
-    records = [a_record(number, replica_id=name) for number, name in enumerate(["one", "two", "two", "three"])]
-    await store.save_agents([*records, a_record(9, replica_id="two", connected=False)], [])
-    assert await store.count_elsewhere("one") == {(TARGET, SyncState.PENDING): 3}
-    assert await store.count_elsewhere("two") == {(TARGET, SyncState.PENDING): 2}
-
-
 async def test_builds_are_counted_by_target_for_agents_that_report_their_components(store: SqlStore) -> None:
     other = TargetId(SourceName("other"), "agents")
     records = [

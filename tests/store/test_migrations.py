@@ -14,7 +14,7 @@ from gitsync.store import SqlStore, StoreOptions
 from gitsync.store.migrate import configuration
 from gitsync.store.migrations.versions import r0001_tables
 from gitsync.store.tables import AUDIT_FLOOR_DAYS, metadata
-from tests.store.builders import TTL, a_lease
+from tests.store.builders import SOURCE, TTL, Leader, a_lease
 from tests.store.conftest import Place
 
 
@@ -55,6 +55,18 @@ async def test_opening_again_changes_nothing_and_keeps_what_is_there(store: SqlS
     await a_lease(store)
     async with await SqlStore.open(place.options) as again:
         assert await again.acquire_lease("leader", "somebody else", TTL) is None
+
+
+async def test_tables_of_the_program_before_are_brought_up_to_date_and_keep_their_rows(
+    store: SqlStore, place: Place
+) -> None:
+    publication = await (await Leader.of(store)).publish()
+    async with store._db.write() as connection:
+        await connection.execute(text("DROP INDEX ix_release_source_seq"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    async with await SqlStore.open(place.options) as again:
+        assert [one.revision for one in await again.list_releases(SOURCE, 10)] == [publication.revision]
+    await test_the_migrated_tables_equal_the_metadata(store)
 
 
 async def test_programs_that_start_at_once_do_not_collide(empty_place: Place) -> None:

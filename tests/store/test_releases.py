@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from gitsync.bundle.version import EMPTY_SLOT, Slot
 from gitsync.control.records import Pointer, ReleaseKind, StatementRecord
@@ -13,6 +14,7 @@ from gitsync.errors import Conflict, TrustError
 from gitsync.ids import ConfigHash, SourceName
 from gitsync.rollout.state import Transition
 from gitsync.store import SqlStore
+from gitsync.store.engine import SQLITE
 from tests.store.builders import (
     NOW,
     SOURCE,
@@ -323,6 +325,56 @@ async def test_history_is_listed_newest_first_and_by_target(store: SqlStore) -> 
     await store.save_commit(a_commit_record(commit=a_commit(id=mine[0].commit, subject="Drop a")))
     assert (await store.list_transitions(SOURCE, "a", 1))[0].subject == "Drop a"
     assert len(await store.list_transitions(SOURCE, None, 1)) == 1
+
+
+async def test_history_is_told_when_its_publication_is_not_kept_any_more(store: SqlStore) -> None:
+    leader = await Leader.of(store)
+    for _ in range(2):
+        await leader.publish()
+    async with store._db.write() as connection:
+        await connection.execute(text("DELETE FROM release WHERE seq = 1"))
+    newest, oldest = await store.list_transitions(SOURCE, None, 10)
+    assert (newest.seq, oldest.seq) == (2, 1)
+    assert newest.commit is not None
+    assert (oldest.commit, oldest.subject) == (None, None)
+
+
+async def _fill_history(store: SqlStore, number: int) -> None:
+    """Publications with one line of history each, as few columns as there must be; the database knows how many."""
+    columns = "source, revision, seq, epoch, kind, head, request_id, created_at"
+    made = f"INSERT INTO release ({columns}) VALUES (:source, :seq, :seq, 1, 'publish', 'c', :request, 0)"
+    columns = "source, seq, n, path, at, actor, cause, reason"
+    happened = f"INSERT INTO transition ({columns}) VALUES (:source, :seq, 0, 'a', 0, 'system', 'commit', '')"
+    async with store._db.write() as connection:
+        for seq in range(1, number + 1):
+            row = {"source": SOURCE, "seq": seq}
+            await connection.execute(text(made), {**row, "request": f"request-{seq}"})
+            await connection.execute(text(happened), row)
+        await connection.execute(text("ANALYZE"))
+
+
+@pytest.mark.parametrize("path", [None, "a"])
+async def test_the_publication_of_a_line_of_history_is_found_by_an_index(store: SqlStore, path: str | None) -> None:
+    await _fill_history(store, 500)
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    engine = store._db._reader.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert len(await store.list_transitions(SOURCE, path, 20)) == 20
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    ((statement, parameters),) = [one for one in asked if "FROM transition" in one[0]]
+    explain = "EXPLAIN QUERY PLAN" if store._db.dialect == SQLITE else "EXPLAIN"
+    async with store._db.read() as connection:
+        rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        plan = "\n".join(str(row[-1]) for row in rows)
+    assert "ix_release_source_seq" in plan
+    assert "SCAN release" not in plan
+    assert "Seq Scan on release" not in plan
 
 
 async def test_a_payload_that_was_changed_in_the_database_is_not_served(store: SqlStore) -> None:

@@ -13,8 +13,6 @@ from gitsync.bundle.version import EMPTY_SLOT, ConfigObject, Payload, TargetVers
 from gitsync.collector.node import Origin
 from gitsync.control.meters import Meters
 from gitsync.control.records import (
-    NO_AGENTS,
-    AgentCounts,
     AgentRecord,
     AttemptRecord,
     AuditEntry,
@@ -129,10 +127,7 @@ class WebService:
     def ring(self, source: SourceName, announced: CommitId | None) -> None:
         self.rung.append((source, announced))
 
-    async def elsewhere(self) -> AgentCounts:
-        return NO_AGENTS
-
-    def targets(self, elsewhere: AgentCounts = NO_AGENTS) -> Sequence[TargetStatus]:
+    def targets(self) -> Sequence[TargetStatus]:
         return [self._target(one) for one in self.desired.versions.values()]
 
     def _target(self, one: TargetVersion) -> TargetStatus:

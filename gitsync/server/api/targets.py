@@ -49,14 +49,14 @@ def read_target(text: str, source: str | None) -> tuple[str | None, str]:
     return source, text.strip("/")
 
 
-async def find_target(ctx: Context, text: str, source: str | None) -> TargetStatus:
+def find_target(ctx: Context, text: str, source: str | None) -> TargetStatus:
     """The target of this name.
 
     Raises:
         NotFoundError: `target.unknown`.
     """
     name, path = read_target(text, source)
-    targets = ctx.service.targets(await ctx.service.elsewhere())
+    targets = ctx.service.targets()
     for one in targets:
         if one.id.path == path and name in (None, one.id.source):
             return one
@@ -157,8 +157,7 @@ async def _history(ctx: Context, source: SourceName, path: str | None, limit: in
 async def list_targets(ctx: Ctx, source: SourceParam = None) -> TargetList:
     """Every target that exists now, with its agents counted."""
     names = ctx.names(source)
-    targets = ctx.service.targets(await ctx.service.elsewhere())
-    return TargetList(items=[TargetView(**_fields(one)) for one in targets if one.id.source in names])
+    return TargetList(items=[TargetView(**_fields(one)) for one in ctx.service.targets() if one.id.source in names])
 
 
 @router.get("/targets/{path:path}")
@@ -169,7 +168,7 @@ async def get_target(
     payload: Annotated[bool, Query(description="also the configuration and where each value was written")] = False,
 ) -> TargetDetail:
     """One target, its history, and on demand the configuration that it gives."""
-    found = await find_target(ctx, path, source)
+    found = find_target(ctx, path, source)
     body = None
     if payload and found.config_hash is not None:
         body = await ctx.service.payload(found.config_hash)

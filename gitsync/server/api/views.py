@@ -215,7 +215,7 @@ class VersionView(View):
 
 
 class TransitionView(View):
-    """One thing that happened to a target; `commit`: which made it happen, `subject` while it is kept."""
+    """One thing that happened to a target; `commit`: which made it happen, and its `subject`, while they are kept."""
 
     seq: int
     path: str
@@ -225,7 +225,7 @@ class TransitionView(View):
     after: VersionView | None
     reason: str
     actor: str
-    commit: str
+    commit: str | None
     subject: str | None
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from gitsync.cli.describe import write_number
 from gitsync.cli.history import what_happened
@@ -98,6 +99,17 @@ def test_history_tells_the_reason_when_the_commit_is_not_kept_any_more() -> None
     happened = {"reason": "other connection settings; the configuration stays", "subject": "Move the edge"}
     assert what_happened(happened) == "Move the edge"
     assert what_happened({**happened, "subject": None}) == "other connection settings; the configuration stays"
+
+
+async def test_a_line_of_the_history_without_its_publication_is_shown_all_the_same(running: Running) -> None:
+    async with running.service.store._db.write() as connection:
+        await connection.execute(text("UPDATE transition SET seq = 0"))
+    described = (await running.gitsync("describe", "target", "agents")).out
+    assert "commit      -           new version  by system" in described
+    (line,) = (await running.gitsync("history", "agents", "--no-header")).out.splitlines()
+    assert line.split()[3:6] == ["commit", "-", "-"]
+    (shown,) = json.loads((await running.gitsync("history", "agents", "-o", "json")).out)["items"]
+    assert (shown["commit"], shown["subject"]) == (None, None)
 
 
 async def test_explain_tells_why(running: Running) -> None:

@@ -439,6 +439,7 @@ async def test_other_settings_begin_with_one_agent_again_and_the_lost_one_may_ta
     for one in agents:
         one.beat()
     fleet.agents.check()
+    await settled(fleet, *agents)
     fleet.publish(connecting(MOVE_AGAIN))
     await settled(fleet, *agents)
     assert status(fleet) == ConnectionStatus(waiting=1, held=1)

@@ -62,6 +62,16 @@ def test_what_was_left_out_is_said_though_nothing_more_comes(
     assert caplog.messages[10:] == ["http.404: 2 more like it since then"]
 
 
+def test_at_the_end_what_was_left_out_is_said_before_its_time(
+    lines: FewLines, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(12):
+        lines.note("http.404", f"192.0.2.7:{number}", "nothing here")
+    lines.tell(early=True)
+    lines.tell(early=True)
+    assert caplog.messages[10:] == ["http.404: 2 more like it since then"]
+
+
 def test_after_a_quiet_time_nothing_is_counted_from_before(
     lines: FewLines, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:

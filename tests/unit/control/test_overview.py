@@ -12,13 +12,11 @@ from gitsync.control.agents import AgentOptions
 from gitsync.control.feed import Feed
 from gitsync.control.leader import Leadership
 from gitsync.control.overview import Overview
-from gitsync.control.records import AgentCounts
 from gitsync.errors import Conflict
 from gitsync.fleet.assign import Reason
 from gitsync.ids import DEFAULT_SOURCE
 from gitsync.opamp.messages import Capability
 from gitsync.store import LocalCache
-from tests.store.builders import a_record
 from tests.support.builders import SUPERVISOR, a_commit, a_hash, a_uid, a_version
 from tests.support.clock import ManualClock
 from tests.support.fleet import FleetUnderTest, TestAgent, a_fleet
@@ -51,11 +49,7 @@ async def test_an_agent_that_went_away_before_a_publication_is_not_said_to_have_
         assert why.last_seen is None
 
 
-def numbers(overview: Overview, elsewhere: AgentCounts) -> list[int]:
-    return [sum(one.counts.values()) for one in overview.targets(elsewhere)]
-
-
-async def test_agents_of_all_servers_on_a_database_are_counted(tmp_path: Path) -> None:
+async def test_of_two_servers_on_a_database_each_counts_its_own_agents(tmp_path: Path) -> None:
     path, clock = tmp_path / "fleet.db", ManualClock()
     async with (
         a_fleet(path, clock, options=AgentOptions("replica-1")) as here,
@@ -67,22 +61,15 @@ async def test_agents_of_all_servers_on_a_database_are_counted(tmp_path: Path) -
             await fleet.settle()
             agent.beat()
             await fleet.journal.flush()
-        published = here.agents.published
         release = Release(DEFAULT_SOURCE, 1, 1, "publish", a_commit().id, clock.now(), clock.now())
-        desired = replace(published.desired, releases={DEFAULT_SOURCE: release})
-        here.agents.set_published(replace(published, desired=desired))
-        overview = an_overview(here, tmp_path)
-        assert numbers(overview, await overview.elsewhere()) == [3]
-        there.agents.closed(agent.link)
-        await there.journal.flush()
-        assert numbers(overview, await overview.elsewhere()) == [2], "who is gone is not connected"
-        assert numbers(overview, {}) == [1]
-
-
-async def test_a_server_that_is_alone_asks_no_database_for_agents(tmp_path: Path) -> None:
-    async with a_fleet(tmp_path / "fleet.db", options=AgentOptions("replica-1", is_alone=True)) as fleet:
-        await fleet.store.save_agents([a_record(connected=True, replica_id="another")], [])
-        assert await an_overview(fleet, tmp_path).elsewhere() == {}
+        counted: list[int] = []
+        for fleet in (here, there):
+            published = fleet.agents.published
+            desired = replace(published.desired, releases={DEFAULT_SOURCE: release})
+            fleet.agents.set_published(replace(published, desired=desired))
+            (target,) = an_overview(fleet, tmp_path).targets()
+            counted.append(sum(target.counts.values()))
+        assert counted == [1, 2]
 
 
 ABLE = int(SUPERVISOR | Capability.ACCEPTS_RESTART_COMMAND)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from gitsync.control.agents import AgentOptions
+from gitsync.control.connected import ConnectedAgent
+from gitsync.control.twins import TWINS_KEPT, Twins
+from gitsync.fleet.agent import Agent
 from gitsync.ids import AgentUid
 from gitsync.opamp.messages import Capability
 from gitsync.opamp.pb import opamp_pb2 as pb
+from gitsync.opamp.session import Session
 from tests.support.builders import SUPERVISOR, a_hash, a_uid, a_version
-from tests.support.clock import ManualClock
+from tests.support.clock import FixedRandom, ManualClock
 from tests.support.fleet import FleetUnderTest, RecordingLink, TestAgent, a_fleet, connected_count
 
 BEATING = int(SUPERVISOR | Capability.REPORTS_HEARTBEAT)
@@ -381,6 +385,33 @@ def pass_hours(fleet: FleetUnderTest, hours: float, *agents: TestAgent) -> None:
         fleet.agents.check()
 
 
+def poll_deafly(fleet: FleetUnderTest, first: TestAgent, messages: Sequence[bytes]) -> None:
+    """Polls in turn with those of the first one; nobody looks at the answers."""
+    for message in messages:
+        link = RecordingLink("http")
+        fleet.agents.opened(link)
+        fleet.agents.receive(link, message)
+        fleet.agents.closed(link)
+        fleet.clock.advance(60)
+        first.beat()
+        fleet.agents.check()
+
+
+def a_marked(number: int, fleet: FleetUnderTest) -> ConnectedAgent:
+    """An agent with a mark, as one that was loaded from the store."""
+    uid = a_uid(number)
+    return ConnectedAgent(
+        agent=Agent(uid, twin=GIVEN),
+        session=Session(uid, server_capabilities=0),
+        link=None,
+        transport="http",
+        remote_addr="",
+        conn_epoch=0,
+        connected_at=fleet.clock.now(),
+        last_seen=0.0,
+    )
+
+
 async def test_two_that_go_their_own_ways_are_marked_for_an_hour(fleet: FleetUnderTest) -> None:
     older, newer = await both(fleet)
     newer.hear()
@@ -426,18 +457,40 @@ async def test_the_mark_stays_while_two_poll_in_turn(fleet: FleetUnderTest) -> N
     for _ in range(5):
         first.beat()
     second = clone(fleet, "second", "http")
-    messages = [second.client.first_message(), *(second.client.heartbeat() for _ in range(150))]
-    for message in messages:
-        link = RecordingLink("http")
-        fleet.agents.opened(link)
-        fleet.agents.receive(link, message)  # it never looks at its answers
-        fleet.agents.closed(link)
-        fleet.clock.advance(60)
-        first.beat()
-        fleet.agents.check()
+    poll_deafly(fleet, first, [second.client.first_message(), *(second.client.heartbeat() for _ in range(150))])
     assert marks(fleet, first.uid) == [GIVEN]
     pass_hours(fleet, 1.1, first)
     assert marks(fleet, first.uid) == [None]
+    assert fleet.meters.duplicate_uids == 1
+    poll_deafly(fleet, first, [second.client.heartbeat() for _ in range(20)])
+    assert marks(fleet, first.uid) == [a_uid(1_002)], "who comes back is found again"
+    assert fleet.meters.duplicate_uids == 2
+
+
+async def test_the_hour_begins_anew_when_one_that_ignores_its_new_uid_is_back(fleet: FleetUnderTest) -> None:
+    older, newer = await both(fleet)
+    newer.link.sent.clear()  # it never looks at what it was told
+    fleet.agents.closed(newer.link)
+    pass_hours(fleet, 50 / 60, older)
+    newer.connect()
+    fleet.clock.advance(30)
+    older.beat()
+    fleet.agents.closed(newer.link)
+    pass_hours(fleet, 50 / 60, older)
+    assert marks(fleet, older.uid) == [GIVEN]
+    pass_hours(fleet, 15 / 60, older)
+    assert marks(fleet, older.uid) == [None]
+    assert fleet.meters.duplicate_uids == 1
+
+
+async def test_the_mark_of_each_goes_however_many_are_marked(fleet: FleetUnderTest) -> None:
+    twins = Twins(fleet.agents._errands, fleet.meters, fleet.clock, FixedRandom())
+    marked = [a_marked(number, fleet) for number in range(TWINS_KEPT + 1)]
+    over: list[bool] = []
+    for _ in range(5):
+        over = [twins.is_over(one, None) for one in marked]
+        fleet.clock.advance(1_200)
+    assert all(over)
 
 
 async def test_the_hour_begins_anew_with_the_next_process_of_the_server(tmp_path: Path) -> None:

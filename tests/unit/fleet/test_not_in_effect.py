@@ -13,6 +13,7 @@ from gitsync.fleet.agent import Agent, AttemptState
 from gitsync.fleet.assign import Kind, Reason, assign
 from gitsync.fleet.observe import (
     EFFECT_PATIENCE,
+    MAX_TRIES,
     AnswerOverdue,
     Assigned,
     EffectiveJudged,
@@ -111,6 +112,49 @@ def test_the_time_is_counted_from_the_word_and_then_from_the_second_offer() -> N
     assert due_at(lying(FellDue())) is None
     assert due_at(repeated()) == later(40) + EFFECT_PATIENCE
     assert due_at(repeated(FellDue())) is None
+
+
+def applied(*events: Observed) -> Agent:
+    """It says that it applied the offer, and reports to run it; then these events, a minute later."""
+    agent = fold(an_agent(capabilities=int(SUPERVISOR)), OLD, Offered(A, 1), APPLYING, APPLIED, NEW)
+    return fold(judged(agent, contained=True), *events, at=60)
+
+
+def test_who_reported_the_right_thing_first_has_the_whole_time_to_report_it_again() -> None:
+    unhealthy = fold(an_agent(capabilities=int(SUPERVISOR)), HealthReported(ComponentHealth(healthy=False)))
+    agent = fold(unhealthy, OLD, Offered(A, 1), APPLYING, APPLIED, NEW)
+    agent = fold(judged(agent, contained=True), Reconnected(), OLD, at=60)
+    agent = judged(agent, contained=False, at=61)
+    assert contradicts_itself(agent, A)
+    assert due_at(agent) == later(61) + EFFECT_PATIENCE
+    agent = judged(fold(agent, NEW, at=62), contained=True, at=63)
+    assert due_at(agent) is None
+    agent = judged(fold(agent, OLD, at=64), contained=False, at=65)
+    assert due_at(agent) == later(65) + EFFECT_PATIENCE
+
+
+@pytest.mark.parametrize("event", [Reconnected(), Recalled()])
+def test_who_has_just_come_may_still_be_starting(event: Observed) -> None:
+    assert due_at(lying(event)) == later(40) + EFFECT_PATIENCE
+    assert due_at(judged(applied(event), contained=True)) is None
+
+
+def test_another_wrong_report_does_not_begin_the_time_anew() -> None:
+    assert due_at(judged(lying(NEW), contained=False, at=45)) == NOW + EFFECT_PATIENCE
+
+
+@pytest.mark.parametrize("word", [APPLYING, APPLIED])
+def test_a_late_word_ends_that_an_offer_without_answer_was_due(word: Observed) -> None:
+    offer = Offered(A, 1)
+    agent = fold(an_agent(capabilities=int(SUPERVISOR)), OLD, offer)
+    for _ in range(MAX_TRIES - 1):
+        agent = fold(agent, AnswerOverdue(), offer, at=10)
+    agent = fold(agent, AnswerOverdue(), FellDue(), at=20)
+    assert decided(agent)[0] is Kind.OFFER
+    agent = fold(agent, word, at=30)
+    assert agent.current is not None
+    assert not agent.current.is_due
+    assert decided(agent)[0] is Kind.KEEP
 
 
 @pytest.mark.parametrize(
@@ -215,8 +259,10 @@ def test_a_fallback_that_is_not_in_effect_is_repeated_and_given_up_too() -> None
     assert assign(agent, desired).kind is Kind.OFFER
     agent = replace(repeated(FellDue()), failed=(a_hash("new"),), wanted=a_hash("new"))
     result = assign(agent, desired)
-    assert (result.kind, result.flag) == (Kind.KEEP, "not-in-effect")
+    # What people must see to is the configuration that is wanted; `steps` tells the rest.
+    assert (result.kind, result.flag) == (Kind.KEEP, "wanted-failed")
     assert progress(agent, result) is SyncState.FAILED
+    assert "it was offered it once more" in steps(agent, desired, result)[-1]
 
 
 def test_people_read_what_is_wrong() -> None:
@@ -228,7 +274,7 @@ def test_people_read_what_is_wrong() -> None:
         "evidence: the configuration that it reports to run lacks the last offer, though it was offered it once more"
     )
     early = lying()
-    assert steps(early, DESIRED, assign(early, DESIRED))[-1].endswith("lacks the last offer")
+    assert steps(early, DESIRED, assign(early, DESIRED))[-1].endswith("lacks the last offer so far")
 
 
 SAID = (APPLYING, APPLIED, FAILED, OLD, NEW, ConfigStatusReported(b"", ConfigStatus.UNSET))
