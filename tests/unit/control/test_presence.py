@@ -140,6 +140,8 @@ async def test_an_offer_that_is_never_answered_is_tried_again_after_ever_longer_
         agent.beat()
         before = fleet.meters.config_updates["offered"]
         fleet.agents.check()
+        if not fleet.agents.idle:
+            await fleet.settle()
         if fleet.meters.config_updates["offered"] > before:
             waited.append(minutes)
             minutes = 0
