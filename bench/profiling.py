@@ -88,6 +88,8 @@ def _read(raw: Path) -> Profile:
     found = Profile()
     for line in raw.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
+        if not count.isdigit():  # a name that was read while the process changed it: samples do not stop the server
+            continue
         frames = [_LINE.sub(")", one) for one in stack.split(";")]
         found.total += int(count)
         found.itself[frames[-1]] += int(count)
