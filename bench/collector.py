@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from gitsync.fleet.agent import AttemptState
@@ -19,6 +20,8 @@ from tests.support.supervisor import Supervisor
 COMMITS = 10
 UID = uuid.UUID("018f6c3e-7a1b-7c2d-9e4f-0123456789ab")
 SECRET = b"bench"
+APPLY_TIMEOUT = timedelta(seconds=1)
+"""After which the supervisor says APPLIED."""
 
 
 def _port() -> int:
@@ -59,7 +62,10 @@ async def collector_story(directory: Path) -> dict[str, list[float]]:
     async with a_service(f"file://{directory / 'origin.git'}", directory / "data", overrides) as service:
         await until(lambda: service.running.agents.published.desired.releases)
         url = "ws" + service.opamp_url.removeprefix("http")
-        async with Supervisor(url, directory / "agent", labels={"role": "agent"}, instance_id=UID):
+        agent = Supervisor(
+            url, directory / "agent", labels={"role": "agent"}, instance_id=UID, config_apply_timeout=APPLY_TIMEOUT
+        )
+        async with agent:
             await until(lambda: _is(service, AttemptState.PROVEN), 60)
             times: dict[str, list[float]] = {}
             for number in range(COMMITS):

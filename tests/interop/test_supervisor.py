@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,9 @@ async def test_a_supervisor_that_is_stuck_on_its_own_validation_is_freed(
 
     repo.commit_files({"agents/collector.yaml": with_function("set")}, "a transform")
     await service.published(repo.head)
-    async with supervisor(service, tmp_path, "websocket", pair=OLD, validate_config=True) as agent:
+    # The Collector must have crashed before the supervisor loses its patience with it.
+    options: dict[str, object] = {"pair": OLD, "validate_config": True, "config_apply_timeout": timedelta(seconds=8)}
+    async with supervisor(service, tmp_path, "websocket", **options) as agent:
         good = await proven(service, agent)
         # This supervisor validates with what runs merged over what is new: a bad function in a key that exists
         # passes, crashes the Collector, and from then on every good configuration is refused.

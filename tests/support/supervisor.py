@@ -72,7 +72,7 @@ class Supervisor:
         identifying: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         tls: Mapping[str, Any] | None = None,
-        config_apply_timeout: timedelta = timedelta(seconds=1),
+        config_apply_timeout: timedelta = timedelta(seconds=3),
         automatic_rollback: bool = False,
         validate_config: bool = False,
         capabilities: Mapping[str, bool] | None = None,
@@ -90,7 +90,8 @@ class Supervisor:
             identifying: identifying attributes beyond service.instance.id, name and version.
             headers: sent with the request that connects.
             tls: the supervisor's `server.tls` settings, such as `ca_file`, `cert_file`, `key_file`.
-            config_apply_timeout: after this time a healthy Collector is reported as APPLIED.
+            config_apply_timeout: after this time a healthy Collector is reported as APPLIED, and any other as FAILED,
+                which a loaded machine must not cause.
             automatic_rollback: the agent goes back to its last working configuration by itself; not in `OLD`.
             validate_config: the agent runs `validate` before it takes a configuration.
             capabilities: changes to those that are on, which are all of `CAPABILITIES`.
