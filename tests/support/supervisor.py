@@ -175,7 +175,7 @@ class Supervisor:
             )
         self._process = process
         try:
-            await self.wait_until(lambda: self.said(STARTED), timeout=START, what="a start")
+            await self.wait_until(lambda: self.said(STARTED) and self._has_uid(), timeout=START, what="a start")
         except BaseException:
             await self.kill()
             raise
@@ -236,6 +236,13 @@ class Supervisor:
             self._uid = uuid.UUID(str(kept)).bytes
         assert self._uid, "the supervisor has not chosen an instance uid yet"
         return self._uid
+
+    def _has_uid(self) -> bool:
+        """Whether the instance uid is known; the supervisor writes its file anew again and again."""
+        kept = self._persistent_state().get("instance_id")
+        if kept:
+            self._uid = uuid.UUID(str(kept)).bytes
+        return bool(kept)
 
     def said(self, message: str) -> list[dict[str, Any]]:
         """Log records since the last start whose message is exactly this, oldest first."""
